@@ -1,0 +1,1 @@
+//! Constants of `linux/bpf.h` of Linux 6.18, spelled as there.

@@ -1,0 +1,2 @@
+//! See the package manifest.
+#![forbid(unsafe_code)]

@@ -1,0 +1,273 @@
+//! The verifier's view of its environment: helper prototypes, context layouts, map properties.
+//!
+//! Everything here is plain data. The one trait is [`Env`], which a host implements to say what a
+//! program may use. Neighbours: `walk` asks it, `call/` interprets prototypes, `mem/ctx` layouts.
+
+use skep_abi::insn::Size;
+use skep_btf::Btf;
+
+/// What a helper argument must be (`enum bpf_arg_type` is the kernel's counterpart).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ArgType {
+    /// Not an argument.
+    None,
+    /// Any initialised value.
+    Anything,
+    /// A map, known at verification.
+    ConstMap,
+    /// Initialised memory of the key size of the `ConstMap` argument.
+    MapKey,
+    /// Initialised memory of the value size of the `ConstMap` argument.
+    MapValue,
+    /// Memory of the value size of the `ConstMap` argument, which the helper fills.
+    UninitMapValue,
+    /// Memory whose size is the next argument.
+    Mem(MemArg),
+    /// Memory of a fixed size in bytes.
+    FixedMem(MemArg, u32),
+    /// Size of the `Mem` before it, in bytes, above zero.
+    Size,
+    /// Size of the `Mem` before it, in bytes, zero allowed.
+    SizeOrZero,
+    /// The context, unmodified.
+    Ctx,
+    /// A callback: address of a static subprogram.
+    Func,
+    /// The callback's context: a stack pointer or NULL.
+    StackOrNull,
+    /// A NUL-terminated string in a read-only map value.
+    ConstStr,
+}
+
+/// How a helper uses memory that it is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemArg {
+    /// Direction.
+    pub access: MemAccess,
+    /// Whether NULL is allowed (with a size of zero, for `Mem`).
+    pub nullable: Nullable,
+}
+
+/// Direction of a helper's memory access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemAccess {
+    /// Reads; must be initialised and readable.
+    Read,
+    /// Writes all of it; need not be initialised (`MEM_UNINIT`).
+    Write,
+    /// Reads and writes; must be initialised and writable.
+    ReadWrite,
+}
+
+/// Whether a pointer argument may be NULL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Nullable {
+    /// Never NULL.
+    No,
+    /// NULL allowed.
+    Yes,
+}
+
+/// What a helper returns (`enum bpf_return_type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RetType {
+    /// A scalar.
+    Integer,
+    /// Nothing; R0 is unreadable.
+    Void,
+    /// Address of a value of the `ConstMap` argument, or NULL.
+    MapValueOrNull,
+    /// The helper does not return when it succeeds (`bpf_tail_call`); a scalar when it fails.
+    TailCall,
+}
+
+/// How a helper that takes an [`ArgType::Func`] calls it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callback {
+    /// Takes no callback.
+    None,
+    /// `bpf_loop`: `(u32 index, void *ctx)`, returns 0 or 1.
+    Loop,
+    /// `bpf_for_each_map_elem`: `(map, const void *key, void *value, void *ctx)`, returns 0 or 1.
+    ForEachMapElem,
+}
+
+/// What a helper promises and demands (`struct bpf_func_proto`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HelperProto {
+    /// UAPI number (`BPF_FUNC_*`), or above [`INTERNAL_HELPER_BASE`] for what classic BPF needs.
+    pub id: i32,
+    /// Name without prefix, as in `bpf.h` and the verifier log: `map_lookup_elem`.
+    pub name: &'static str,
+    /// Only for GPL-compatible programs.
+    pub gpl_only: bool,
+    /// May be given packet pointers as memory (`pkt_access`).
+    pub pkt_access: bool,
+    /// Invalidates all packet pointers.
+    pub changes_pkt_data: bool,
+    /// Arguments in R1 to R5.
+    pub args: [ArgType; 5],
+    /// Result in R0.
+    pub ret: RetType,
+    /// How it calls back.
+    pub callback: Callback,
+}
+
+/// Helper numbers from here on exist only for translated classic BPF (ancillary loads).
+pub const INTERNAL_HELPER_BASE: i32 = 0x4000_0000;
+
+/// Answer to "may this program call helper N?".
+#[derive(Clone, Copy, Debug)]
+pub enum HelperLookup<'a> {
+    /// It may.
+    Known(&'a HelperProto),
+    /// The number exists, but not for this program type, or it lacks the privilege.
+    NotAllowed(&'static str),
+    /// Linux 6.18 has it, Skep does not yet.
+    Unsupported(&'static str),
+    /// No such helper.
+    Unknown,
+}
+
+/// Privilege of whoever loads the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Privilege {
+    /// CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.
+    Privileged,
+    /// None of them.
+    Unprivileged,
+}
+
+/// What a context field holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CtxFieldKind {
+    /// A number, readable at any narrower size within the field (`narrow`), or only as a whole.
+    Scalar {
+        /// Narrower loads allowed (`bpf_ctx_record_field_size`).
+        narrow: bool,
+    },
+    /// Start of the packet (`PTR_TO_PACKET`).
+    PacketData,
+    /// End of the packet (`PTR_TO_PACKET_END`).
+    PacketEnd,
+    /// Start of the metadata before the packet (`PTR_TO_PACKET_META`).
+    PacketMeta,
+}
+
+/// Whether a program may write a field, and with which sizes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CtxWrite {
+    /// Never.
+    No,
+    /// Only the whole field.
+    Whole,
+    /// At any aligned size (e.g. `cb[]`).
+    Any,
+}
+
+/// One field of a context as programs see it, and where its native counterpart lies.
+///
+/// After verification each access is rewritten to the native layout, one instruction for one: a
+/// scalar keeps its width; packet pointers become 8-byte loads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CtxField {
+    /// Name as in the UAPI struct.
+    pub name: &'static str,
+    /// Offset in the UAPI struct, in bytes.
+    pub off: u32,
+    /// Size in the UAPI struct, in bytes (arrays such as `cb` are one field).
+    pub size: u32,
+    /// Largest single access, in bytes.
+    pub max_access: Size,
+    /// What it holds.
+    pub kind: CtxFieldKind,
+    /// Whether reads are allowed.
+    pub read: bool,
+    /// Whether writes are allowed.
+    pub write: CtxWrite,
+    /// Offset in the native context, in bytes.
+    pub native_off: u32,
+}
+
+/// Layout of one program type's context.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CtxLayout {
+    /// UAPI struct name, `__sk_buff`.
+    pub name: &'static str,
+    /// Size of the UAPI struct, in bytes.
+    pub size: u32,
+    /// Fields by ascending offset; what no field covers is not accessible.
+    pub fields: &'static [CtxField],
+    /// `Some` for contexts that are plain memory of the caller (syscall programs): bytes
+    /// accessible at any alignment of the access, both directions, no rewriting.
+    pub raw_memory: Option<u32>,
+}
+
+/// Direct packet access of a program type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PacketAccess {
+    /// None.
+    None,
+    /// Reads only.
+    Read,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+/// What the verifier must know of a program type.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgTypeProps {
+    /// `BPF_PROG_TYPE_*` number.
+    pub prog_type: u32,
+    /// Name as bpftool prints it, `sched_cls`.
+    pub name: &'static str,
+    /// Context.
+    pub ctx: CtxLayout,
+    /// Direct packet access.
+    pub packet: PacketAccess,
+    /// Whether legacy packet loads (`LD_ABS`, `LD_IND`) are allowed.
+    pub legacy_loads: bool,
+    /// Inclusive range that the return value must lie in, where the kernel demands one.
+    pub ret_range: Option<(i64, i64)>,
+    /// Whether an unprivileged user may load it.
+    pub unprivileged: bool,
+    /// Whether the program may sleep (always, for syscall programs).
+    pub sleepable: bool,
+}
+
+/// What the verifier must know of a map.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MapProps {
+    /// `BPF_MAP_TYPE_*` number.
+    pub map_type: u32,
+    /// Name, for messages.
+    pub name: String,
+    /// Key size in bytes.
+    pub key_size: u32,
+    /// Value size in bytes.
+    pub value_size: u32,
+    /// Capacity in elements.
+    pub max_entries: u32,
+    /// `BPF_F_*` creation flags.
+    pub flags: u32,
+    /// Content of a frozen read-only array of one element: loads from it are constants.
+    pub frozen_data: Option<Vec<u8>>,
+    /// Whether values may be addressed directly (`BPF_PSEUDO_MAP_VALUE`).
+    pub direct_value: bool,
+    /// Properties of the inner maps, for map-in-map.
+    pub inner: Option<Box<MapProps>>,
+}
+
+/// What a program may use: implemented by the subsystem, or by a host with its own helpers.
+pub trait Env {
+    /// The program type's properties.
+    fn prog_type(&self) -> &ProgTypeProps;
+    /// Looks up a helper by number, for this program type and privilege.
+    fn helper(&self, id: i32) -> HelperLookup<'_>;
+    /// The map at an index of the load's fd array; maps by fd are resolved to indices before.
+    fn map(&self, idx: u32) -> Option<&MapProps>;
+    /// The program's own BTF, for names and source lines.
+    fn btf(&self) -> Option<&Btf>;
+    /// Who loads.
+    fn privilege(&self) -> Privilege;
+}

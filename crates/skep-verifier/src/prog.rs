@@ -1,0 +1,85 @@
+//! What goes in ([`LoadRequest`]) and what comes out ([`VerifiedProg`]).
+
+use skep_abi::insn::{Insn, RawInsn};
+
+/// A program to verify.
+#[derive(Clone, Debug, Default)]
+pub struct LoadRequest {
+    /// Name, for messages.
+    pub name: String,
+    /// Instructions. Maps are named by index into the fd array (`Imm64::MapIdx`, `MapIdxValue`).
+    pub insns: Vec<RawInsn>,
+    /// Licence string; decides about GPL-only helpers.
+    pub license: String,
+    /// First slot and BTF function type id of each subprogram, from `.BTF.ext`; may be empty.
+    pub func_info: Vec<(u32, u32)>,
+    /// Source lines, from `.BTF.ext`, sorted by slot; may be empty.
+    pub line_info: Vec<LineInfo>,
+}
+
+/// One source line (`struct bpf_line_info`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LineInfo {
+    /// First slot of the line.
+    pub insn_off: u32,
+    /// Offset of the file name in BTF's strings.
+    pub file_name_off: u32,
+    /// Offset of the line's text in BTF's strings.
+    pub line_off: u32,
+    /// Line number.
+    pub line: u32,
+    /// Column.
+    pub column: u32,
+}
+
+/// One subprogram of a verified program.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SubprogInfo {
+    /// First slot.
+    pub start: u32,
+    /// One past the last slot.
+    pub end: u32,
+    /// Stack bytes used, rounded up to 8.
+    pub stack_depth: u32,
+    /// Name from BTF, if there is one.
+    pub name: Option<String>,
+}
+
+/// A program that was proved safe: the only thing an engine runs.
+///
+/// Slots are numbered as in the rewritten program. Context accesses are native; dead code is gone;
+/// maps are named by [`skep_abi::insn::Imm64::MapIdx`] and `MapIdxValue` into the load's fd array.
+#[derive(Clone, Debug)]
+pub struct VerifiedProg {
+    pub(crate) insns: Vec<Insn>,
+    pub(crate) subprogs: Vec<SubprogInfo>,
+    pub(crate) stats: VerifyStats,
+}
+
+/// What verification cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VerifyStats {
+    /// Instructions simulated over all paths (`verified_insns`).
+    pub insns_processed: u64,
+    /// States kept at the most.
+    pub peak_states: u64,
+    /// States kept in all.
+    pub total_states: u64,
+}
+
+impl VerifiedProg {
+    /// The instructions, one for each slot.
+    pub fn insns(&self) -> &[Insn] {
+        &self.insns
+    }
+
+    /// The subprograms by ascending start; the first is the main program.
+    pub fn subprogs(&self) -> &[SubprogInfo] {
+        &self.subprogs
+    }
+
+    /// What verification cost.
+    pub fn stats(&self) -> VerifyStats {
+        self.stats
+    }
+}

@@ -1,0 +1,1 @@
+//! What the test binaries share: corpus readers and the two callers (the live kernel and Skep).

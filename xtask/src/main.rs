@@ -1,0 +1,2 @@
+//! Generated code, oracle runs and CI of Skep.
+fn main() {}
