@@ -47,6 +47,15 @@ impl RawInsn {
     pub const fn to_le_bytes(self) -> [u8; 8] {
         let off = self.off.to_le_bytes();
         let imm = self.imm.to_le_bytes();
-        [self.code, (self.dst & 0xf) | (self.src << 4), off[0], off[1], imm[0], imm[1], imm[2], imm[3]]
+        [
+            self.code,
+            (self.dst & 0xf) | (self.src << 4),
+            off[0],
+            off[1],
+            imm[0],
+            imm[1],
+            imm[2],
+            imm[3],
+        ]
     }
 }
