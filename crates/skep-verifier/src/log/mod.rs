@@ -1,0 +1,75 @@
+//! [`Log`]: the text that the kernel writes into a load's log buffer.
+//!
+//! `state` renders registers and stack slots in 6.18's notation. Passes write through [`Log`] and never
+//! look back at it.
+
+use core::fmt;
+
+/// How much is written (`log_level` of `BPF_PROG_LOAD`, without the statistics bit).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum LogLevel {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The path that failed.
+    Path,
+    /// Every instruction on every path.
+    Full,
+}
+
+/// A growing log with a level and a cap.
+#[derive(Debug, Default)]
+pub struct Log {
+    level: LogLevel,
+    text: String,
+    cap_bytes: usize,
+    truncated: bool,
+}
+
+/// What a log holds at the most, by default.
+const DEFAULT_CAP_BYTES: usize = 16 << 20;
+
+impl Log {
+    /// An empty log of a level, of at most 16 MiB.
+    pub fn new(level: LogLevel) -> Log {
+        Log { level, text: String::new(), cap_bytes: DEFAULT_CAP_BYTES, truncated: false }
+    }
+
+    /// The level.
+    pub fn level(&self) -> LogLevel {
+        self.level
+    }
+
+    /// What was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether something did not fit.
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Writes at [`LogLevel::Path`] and above.
+    pub(crate) fn put(&mut self, args: fmt::Arguments<'_>) {
+        if self.level == LogLevel::Off {
+            return;
+        }
+        if self.text.len() >= self.cap_bytes {
+            self.truncated = true;
+            return;
+        }
+        // Writing to a `String` cannot fail.
+        let _ = fmt::Write::write_fmt(&mut self.text, args);
+    }
+
+    /// Length so far, to return to with [`Log::rewind`].
+    pub(crate) fn mark(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Drops what was written after `mark`: a path that was proved safe, at [`LogLevel::Path`].
+    pub(crate) fn rewind(&mut self, mark: usize) {
+        self.text.truncate(mark);
+    }
+}
