@@ -19,7 +19,7 @@ pub use model::{
     MapKind, MapSlot, Object, Pinning, ProgramDef, SecDef, SecKind, StructOpsDef, StructOpsMember,
     Subprog,
 };
-pub use options::{EndianPolicy, HostFeatures, OpenOptions};
+pub use options::{EndianPolicy, HostFeatures, KsymLookup, OpenOptions};
 
 impl Object {
     /// Opens an object file.

@@ -33,6 +33,9 @@ impl Default for HostFeatures {
     }
 }
 
+/// Address of a kernel symbol by name, as `/proc/kallsyms` lists it.
+pub type KsymLookup<'a> = &'a dyn Fn(&str) -> Option<u64>;
+
 /// What an object is opened against. The default is an empty system: no BTF, no configuration, no symbols.
 #[derive(Clone, Copy, Default)]
 pub struct OpenOptions<'a> {
@@ -44,7 +47,7 @@ pub struct OpenOptions<'a> {
     /// Kernel configuration (`CONFIG_X=y` lines), for `.kconfig` externs.
     pub kconfig: Option<&'a str>,
     /// Addresses of kernel symbols (as `/proc/kallsyms`), for untyped ksyms.
-    pub ksym_addr: Option<&'a dyn Fn(&str) -> Option<u64>>,
+    pub ksym_addr: Option<KsymLookup<'a>>,
     /// What the kernel can do.
     pub host: HostFeatures,
     /// What to do with the other byte order.
