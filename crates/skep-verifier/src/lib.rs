@@ -4,6 +4,7 @@
 //! rejected is a [`Reject`], of which the kernel-style log and the diagnostic for people are renderings.
 #![forbid(unsafe_code)]
 
+pub mod domain;
 pub mod env;
 mod log;
 mod prog;
