@@ -1,2 +1,40 @@
-//! Generated code, oracle runs and CI of Skep.
-fn main() {}
+//! Generated code, oracle runs and CI of Skep: `cargo xtask COMMAND`, one file for each command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod uapi;
+
+/// Development tasks of Skep.
+#[derive(Parser)]
+#[command(name = "xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Generate crates/skep-abi/src/uapi.rs from the running kernel's BTF.
+    Uapi(uapi::Args),
+}
+
+/// Says something to the person at the terminal.
+#[expect(clippy::print_stderr, reason = "messages of a command line program")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Uapi(args) => uapi::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("xtask: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
