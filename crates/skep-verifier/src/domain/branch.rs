@@ -141,9 +141,9 @@ pub fn refine(
         }
         (JmpOp::Set, edge) => {
             if let Some(mask) = src.const_at(width) {
-                learn_mask(width, edge, dst, mask);
+                learn_mask(width, edge, dst, mask)?;
             } else if let Some(mask) = dst.const_at(width) {
-                learn_mask(width, edge, src, mask);
+                learn_mask(width, edge, src, mask)?;
             }
         }
         (JmpOp::Lt, Edge::Jump) | (JmpOp::Ge, Edge::Fallthrough) => below(width, dst, src)?,
@@ -198,20 +198,20 @@ fn exclude(width: Width, a: &mut Scalar, v: u64) {
 
 // SOUND: "some bit of the mask is set" names a bit only if the mask has one bit; "none is set" clears all
 // of them. At 32 bits the mask is zero-extended, so the upper half is not touched.
-fn learn_mask(width: Width, edge: Edge, a: &mut Scalar, mask: u64) {
-    let kept = match width {
-        Width::W32 => a.var_off.subreg(),
-        Width::W64 => a.var_off,
-    };
+fn learn_mask(width: Width, edge: Edge, a: &mut Scalar, mask: u64) -> Result<(), Contradiction> {
+    let bits = bits_at(a, width);
     let learned = match edge {
-        Edge::Jump if mask.is_power_of_two() => kept.or(Tnum::constant(mask)),
-        Edge::Jump => return,
-        Edge::Fallthrough => kept.and(Tnum::constant(!mask)),
+        Edge::Jump if bits.max() & mask == 0 => return Err(Contradiction),
+        Edge::Jump if mask.is_power_of_two() => bits.or(Tnum::constant(mask)),
+        Edge::Jump => return Ok(()),
+        Edge::Fallthrough if bits.min() & mask != 0 => return Err(Contradiction),
+        Edge::Fallthrough => bits.and(Tnum::constant(!mask)),
     };
     a.var_off = match width {
         Width::W32 => a.var_off.with_subreg(learned),
         Width::W64 => learned,
     };
+    Ok(())
 }
 
 // SOUND: `a < b` keeps of `a` what is below the largest `b`, and of `b` what is above the smallest `a`; there is

@@ -14,6 +14,8 @@ mod branch;
 mod log;
 pub mod range;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod tnum;
 
 pub use branch::{Contradiction, Edge, branch_taken, refine};

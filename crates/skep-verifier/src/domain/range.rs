@@ -47,6 +47,9 @@ impl<T: Int> Range<T> {
     /// Every number of the type.
     pub const FULL: Range<T> = Range { min: T::MIN, max: T::MAX };
 
+    /// No number.
+    pub const EMPTY: Range<T> = Range { min: T::MAX, max: T::MIN };
+
     /// From `min` to `max`, both included.
     pub const fn new(min: T, max: T) -> Range<T> {
         Range { min, max }
@@ -99,7 +102,7 @@ impl<T: Int> Range<T> {
     #[must_use]
     pub fn trim(self, v: T, one: T) -> Range<T> {
         if self.const_value() == Some(v) {
-            return Range { min: T::MAX, max: T::MIN };
+            return Range::EMPTY;
         }
         let min = if self.min == v { self.min.add_wrap(one).0 } else { self.min };
         let max = if self.max == v { self.max.sub_wrap(one).0 } else { self.max };

@@ -226,10 +226,10 @@ impl Scalar {
         }
         let (low_end, high_start) = (self.s64.max as u64, self.s64.min as u64);
         if self.u64.max < high_start {
-            self.s64.min = self.u64.min as i64;
+            self.s64.min = self.s64.min.max(self.u64.min as i64);
             self.u64.max = self.u64.max.min(low_end);
         } else if low_end < self.u64.min {
-            self.s64.max = self.u64.max as i64;
+            self.s64.max = self.s64.max.min(self.u64.max as i64);
             self.u64.min = self.u64.min.max(high_start);
         }
     }
@@ -255,10 +255,15 @@ impl Scalar {
     }
 
     /// The tnum from the intervals.
+    // SOUND: see `Tnum::range`. Where the two know opposite bits, no number is left, and the range says so.
     fn learn_bits(&mut self) {
-        let wide = self.var_off.intersect(Tnum::range(self.u64.min, self.u64.max));
-        let low = wide.subreg();
-        let low = low.intersect(Tnum::range(u64::from(self.u32.min), u64::from(self.u32.max)));
-        self.var_off = wide.with_subreg(low);
+        let wide = Tnum::range(self.u64.min, self.u64.max);
+        let low = Tnum::range(u64::from(self.u32.min), u64::from(self.u32.max));
+        if !self.var_off.overlaps(wide) || !self.var_off.subreg().overlaps(low) {
+            self.u64 = Range::EMPTY;
+            return;
+        }
+        let wide = self.var_off.intersect(wide);
+        self.var_off = wide.with_subreg(wide.subreg().intersect(low));
     }
 }

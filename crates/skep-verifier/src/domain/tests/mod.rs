@@ -1,0 +1,58 @@
+//! Tests of the domain: exhaustive over small sets, and property tests over all 64 bits.
+//!
+//! `concrete` says what the machine computes (RFC 9669); everything else compares with it.
+
+mod concrete;
+mod exhaustive;
+mod log;
+mod props;
+
+use skep_abi::insn::{AluOp, EndianOp, JmpOp, Size, Width};
+
+use super::{Range, Scalar, Tnum};
+
+const WIDTHS: [Width; 2] = [Width::W32, Width::W64];
+const EDGES: [super::Edge; 2] = [super::Edge::Jump, super::Edge::Fallthrough];
+const NARROW: [Size; 3] = [Size::B, Size::H, Size::W];
+const ALU_OPS: [AluOp; 14] = [
+    AluOp::Add,
+    AluOp::Sub,
+    AluOp::Mul,
+    AluOp::Div,
+    AluOp::Sdiv,
+    AluOp::Or,
+    AluOp::And,
+    AluOp::Lsh,
+    AluOp::Rsh,
+    AluOp::Arsh,
+    AluOp::Mod,
+    AluOp::Smod,
+    AluOp::Xor,
+    AluOp::Mov,
+];
+const JMP_OPS: [JmpOp; 11] = [
+    JmpOp::Eq,
+    JmpOp::Ne,
+    JmpOp::Gt,
+    JmpOp::Ge,
+    JmpOp::Lt,
+    JmpOp::Le,
+    JmpOp::Sgt,
+    JmpOp::Sge,
+    JmpOp::Slt,
+    JmpOp::Sle,
+    JmpOp::Set,
+];
+const ENDIAN_OPS: [EndianOp; 3] = [EndianOp::Le, EndianOp::Be, EndianOp::Swap];
+
+/// The best abstraction of a set of numbers, not empty.
+fn abstraction(set: &[u64]) -> Scalar {
+    let first = Scalar::constant(set[0]);
+    set.iter().fold(first, |s, &v| Scalar {
+        var_off: s.var_off.union(Tnum::constant(v)),
+        u64: Range::new(s.u64.min.min(v), s.u64.max.max(v)),
+        s64: Range::new(s.s64.min.min(v as i64), s.s64.max.max(v as i64)),
+        u32: Range::new(s.u32.min.min(v as u32), s.u32.max.max(v as u32)),
+        s32: Range::new(s.s32.min.min(v as i32), s.s32.max.max(v as i32)),
+    })
+}
