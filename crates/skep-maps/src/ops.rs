@@ -43,3 +43,10 @@ pub trait MapOps: Send + Sync + core::fmt::Debug {
     /// Makes user-space writes fail with `EPERM` from now on.
     fn freeze(&self) -> Result<(), Errno>;
 }
+
+impl Slot {
+    /// The slot of this index.
+    pub const fn new(index: u32) -> Slot {
+        Slot(index)
+    }
+}
