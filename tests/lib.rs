@@ -1,1 +1,3 @@
-//! What the test binaries share: corpus readers and the two callers (the live kernel and Skep).
+//! What the test binaries share: the live kernel and Skep as two callers of the same source.
+
+pub mod native;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ci;
 mod uapi;
 
 /// Development tasks of Skep.
@@ -16,6 +17,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run everything that CI runs.
+    Ci,
     /// Generate crates/skep-abi/src/uapi.rs from the running kernel's BTF.
     Uapi(uapi::Args),
 }
@@ -28,6 +31,7 @@ pub(crate) fn say(text: &str) {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Ci => ci::run(),
         Command::Uapi(args) => uapi::run(&args),
     };
     match done {

@@ -1,0 +1,104 @@
+//! [`Native`]: an opened object in the live kernel, as a loader would put it there.
+
+use skep_abi::Errno;
+use skep_btf::ByteOrder;
+use skep_elf::{MapDef, MapInit, MapKind, MapSlot, Object, ProgramDef};
+use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr, MapAttr};
+use std::os::fd::RawFd;
+
+/// Maps and programs of one object, by the object's own indices.
+#[derive(Debug)]
+pub struct Native {
+    /// One for each of [`Object::maps`].
+    pub maps: Vec<KernelMap>,
+    /// One for each of [`Object::programs`].
+    pub programs: Vec<KernelProg>,
+}
+
+impl Native {
+    /// Creates the maps, fills them, loads every program and fills program arrays.
+    ///
+    /// # Errors
+    /// Names the map or program, with the kernel's errno and log.
+    pub fn load(object: &Object) -> Result<Native, String> {
+        let maps = object.maps.iter().map(create).collect::<Result<Vec<_>, _>>()?;
+        let fds: Vec<RawFd> = maps.iter().map(KernelMap::fd).collect();
+        let btf = match &object.btf {
+            Some(btf) => {
+                let data = btf.to_bytes(ByteOrder::HOST);
+                Some(KernelBtf::load(&data).map_err(|e| format!("BTF: {e}"))?)
+            }
+            None => None,
+        };
+        let programs = object
+            .programs
+            .iter()
+            .map(|p| load(p, object, &fds, btf.as_ref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (def, map) in object.maps.iter().zip(&maps) {
+            let MapInit::Slots(slots) = &def.init else { continue };
+            for &(key, slot) in slots {
+                let fd = match slot {
+                    MapSlot::Map(i) => maps[i].fd(),
+                    MapSlot::Program(i) => programs[i].fd(),
+                };
+                map.update(&key.to_ne_bytes(), &fd.to_ne_bytes(), 0)
+                    .map_err(|e| failed(def, "fill", e))?;
+            }
+        }
+        Ok(Native { maps, programs })
+    }
+}
+
+fn create(def: &MapDef) -> Result<KernelMap, String> {
+    let map = KernelMap::create(&MapAttr {
+        map_type: def.map_type,
+        key_size: def.key_size,
+        value_size: def.value_size,
+        max_entries: def.max_entries,
+        flags: def.flags,
+        numa_node: def.numa_node,
+        map_extra: def.map_extra,
+        name: def.name.clone(),
+    })
+    .map_err(|e| failed(def, "create", e))?;
+    if let MapInit::Bytes(bytes) = &def.init {
+        map.update(&[0; 4], bytes, 0).map_err(|e| failed(def, "fill", e))?;
+    }
+    if matches!(def.kind, MapKind::Rodata | MapKind::Kconfig) {
+        map.freeze().map_err(|e| failed(def, "freeze", e))?;
+    }
+    Ok(map)
+}
+
+fn failed(def: &MapDef, what: &str, errno: Errno) -> String {
+    format!("{what} map '{}': {errno}", def.name)
+}
+
+fn load(
+    def: &ProgramDef,
+    object: &Object,
+    fds: &[RawFd],
+    btf: Option<&KernelBtf>,
+) -> Result<KernelProg, String> {
+    let func_info: Vec<(u32, u32)> =
+        def.func_info.iter().map(|f| (f.insn_off, f.type_id)).collect();
+    let attr = LoadAttr {
+        prog_type: def.prog_type,
+        expected_attach_type: def.expected_attach_type,
+        insns: &def.insns,
+        license: &object.license,
+        flags: def.flags,
+        name: &def.name,
+        fd_array: fds,
+        // Without function records there is nothing in it that the kernel would use.
+        btf: btf.filter(|_| !func_info.is_empty()),
+        func_info: &func_info,
+        ..LoadAttr::default()
+    };
+    KernelProg::load(&attr).or_else(|quiet| {
+        // Once more, to learn why.
+        KernelProg::load(&LoadAttr { log_level: 1, ..attr })
+            .map_err(|e| format!("load program '{}': {} {e}", def.name, quiet.errno))
+    })
+}
