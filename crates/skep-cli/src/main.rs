@@ -1,2 +1,4 @@
 //! The `skep` program.
+#![forbid(unsafe_code)]
+
 fn main() {}
