@@ -46,7 +46,7 @@ pub trait MapOps: Send + Sync + core::fmt::Debug {
 
 impl Slot {
     /// The slot of this index.
-    pub const fn new(index: u32) -> Slot {
-        Slot(index)
+    pub const fn new(index: u32) -> Option<Slot> {
+        Some(Slot(index))
     }
 }

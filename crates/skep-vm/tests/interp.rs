@@ -45,7 +45,7 @@ fn store(size: Size, dst: Reg, off: i16, src: Src) -> Insn {
 fn with(insns: &[Insn], helpers: &[HelperEntry], mem: &mut Vec<u8>) -> Result<u64, Trap> {
     let prog = Prog::unverified(insns.to_vec(), Vec::new(), helpers).unwrap();
     let mut host = FixedHost::default();
-    let mut rt = Runtime::new(&mut host, Slot::new(0), Mode::Trusted);
+    let mut rt = Runtime::new(&mut host, Slot::new(0).unwrap(), Mode::Trusted);
     rt.set_limits(Limits { checked_insns: 100_000 });
     let mut ctx = MemContext::new(mem);
     let ret = run(&prog, &mut ctx, &mut rt);
@@ -277,7 +277,7 @@ fn may_goto_ends_an_endless_loop() {
     ];
     let prog = Prog::unverified(count.to_vec(), Vec::new(), &NoHelpers).unwrap();
     let mut host = FixedHost::default();
-    let mut rt = Runtime::new(&mut host, Slot::new(0), Mode::Checked);
+    let mut rt = Runtime::new(&mut host, Slot::new(0).unwrap(), Mode::Checked);
     assert_eq!(run(&prog, &mut MemContext::new(&[]), &mut rt), Ok(8 << 20));
 }
 
