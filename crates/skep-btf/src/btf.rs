@@ -31,6 +31,7 @@ pub struct Btf {
     pub(crate) strs: Box<str>,
     pub(crate) by_name: OnceLock<NameIndex>,
     pub(crate) by_essential: OnceLock<NameIndex>,
+    pub(crate) ptr_size: OnceLock<u32>,
 }
 
 impl Btf {
@@ -133,20 +134,35 @@ impl Btf {
         text.get(..end)
     }
 
+    /// This set and those it continues, the base first.
+    fn layers(&self) -> impl Iterator<Item = &Btf> {
+        let mut layers: Vec<&Btf> =
+            core::iter::successors(Some(self), |layer| layer.base.as_deref()).collect();
+        layers.reverse();
+        layers.into_iter()
+    }
+
     /// Ids of all types with this name, of any kind, in ascending order. Anonymous types are not found.
     pub fn ids_by_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        let index = self.by_name.get_or_init(|| NameIndex::build(self, |name| name));
-        index
-            .candidates(name)
+        self.layers()
+            .flat_map(move |layer| {
+                layer.by_name.get_or_init(|| NameIndex::build(layer, |name| name)).candidates(name)
+            })
             .filter(move |&id| self.type_by_id(id).is_some_and(|t| t.name() == name))
     }
 
     /// Ids of all types whose name up to a `___flavor` suffix is `name`, in ascending order.
     pub fn ids_by_essential_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        let index = self.by_essential.get_or_init(|| NameIndex::build(self, essential_name));
-        index.candidates(name).filter(move |&id| {
-            self.type_by_id(id).is_some_and(|t| essential_name(t.name()) == name)
-        })
+        self.layers()
+            .flat_map(move |layer| {
+                layer
+                    .by_essential
+                    .get_or_init(|| NameIndex::build(layer, essential_name))
+                    .candidates(name)
+            })
+            .filter(move |&id| {
+                self.type_by_id(id).is_some_and(|t| essential_name(t.name()) == name)
+            })
     }
 
     /// The first type with this name.
@@ -184,7 +200,22 @@ impl Btf {
         None
     }
 
-    /// Size of a value of this type in bytes. Pointers take 8 bytes, the BPF target's size.
+    /// Size of a pointer in bytes, 4 or 8: that of `long`, which is as large on Linux. 8 where there is no `long`,
+    /// as for BPF programs.
+    pub fn pointer_size(&self) -> u32 {
+        *self.ptr_size.get_or_init(|| {
+            if let Some(base) = &self.base {
+                return base.pointer_size();
+            }
+            self.own_types()
+                .filter(|t| t.kind() == Kind::Int && is_long(t.name()))
+                .map(|t| t.size_or_type())
+                .find(|size| matches!(size, 4 | 8))
+                .unwrap_or(8)
+        })
+    }
+
+    /// Size of a value of this type in bytes.
     ///
     /// # Errors
     /// [`BtfError::Type`] for types without a size (void, functions, forward declarations), cycles and overflow.
@@ -194,7 +225,7 @@ impl Btf {
         for _ in 0..MAX_CHAIN {
             let ty = self.get(at)?;
             let one = match ty.view() {
-                TypeView::Ptr(_) => 8,
+                TypeView::Ptr(_) => u64::from(self.pointer_size()),
                 TypeView::Array(array) => {
                     factor = factor
                         .checked_mul(u64::from(array.nelems))
@@ -254,6 +285,19 @@ impl Btf {
         out.extend(self.strs.as_bytes());
         out
     }
+}
+
+/// Whether this is one of the ways to write `long`, signed or not.
+fn is_long(name: &str) -> bool {
+    let mut longs = 0;
+    for word in name.split(' ') {
+        match word {
+            "long" => longs += 1,
+            "int" | "unsigned" | "signed" => {}
+            _ => return false,
+        }
+    }
+    longs == 1
 }
 
 /// A name without its `___flavor` suffix (`bpf_core_essential_name_len` of libbpf).

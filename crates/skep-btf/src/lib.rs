@@ -2,6 +2,7 @@
 //!
 //! - [`Btf`]: a set of types with their strings, parsed from bytes, possibly split on a base.
 //! - [`Type`]: a view of one type; [`TypeView`] is its decoded form.
+//! - [`core`]: CO-RE relocation against another set of types.
 //! - [`ext`]: the `.BTF.ext` section: function, line and CO-RE relocation records.
 //!
 //! Source: Documentation/bpf/btf.rst and include/uapi/linux/btf.h of Linux 6.18.
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+pub mod core;
 mod error;
 pub mod ext;
 mod names;

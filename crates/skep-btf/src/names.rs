@@ -3,13 +3,14 @@
 use crate::btf::Btf;
 use crate::types::TypeId;
 
-/// Chains of ids by the hash of a name. Ids in a chain ascend.
+/// Chains of own ids of a set by the hash of a name. Ids in a chain ascend.
 #[derive(Debug)]
 pub(crate) struct NameIndex {
     /// First id of each chain, 0 for none; a power of two of them.
     heads: Vec<u32>,
-    /// The next id in the chain, by id.
+    /// The next id in the chain, by id less `start_id`.
     next: Vec<u32>,
+    start_id: u32,
 }
 
 /// FNV-1a.
@@ -19,11 +20,14 @@ fn hash(name: &str) -> u64 {
 }
 
 impl NameIndex {
-    /// Indexes all named types of `btf` and its base by `key` of their name.
+    /// Indexes all named types of `btf` that are not its base's by `key` of their name.
     pub(crate) fn build(btf: &Btf, key: impl Fn(&str) -> &str) -> NameIndex {
         let count = btf.next_id() as usize;
-        let mut index =
-            NameIndex { heads: vec![0; count.next_power_of_two()], next: vec![0; count] };
+        let mut index = NameIndex {
+            heads: vec![0; count.next_power_of_two()],
+            next: vec![0; count],
+            start_id: btf.start_id,
+        };
         for id in (1..btf.next_id()).rev() {
             let name = btf.type_by_id(TypeId(id)).map_or("", |t| t.name());
             if name.is_empty() {
@@ -31,7 +35,7 @@ impl NameIndex {
             }
             let slot = index.slot(key(name));
             if let (Some(head), Some(next)) =
-                (index.heads.get_mut(slot), index.next.get_mut(id as usize))
+                (index.heads.get_mut(slot), index.next.get_mut((id - btf.start_id) as usize))
             {
                 *next = *head;
                 *head = id;
@@ -50,7 +54,7 @@ impl NameIndex {
         let first = self.heads.get(self.slot(name)).copied().unwrap_or(0);
         let some = |id: u32| (id != 0).then_some(TypeId(id));
         core::iter::successors(some(first), move |id| {
-            some(self.next.get(id.0 as usize).copied().unwrap_or(0))
+            some(self.next.get((id.0 - self.start_id) as usize).copied().unwrap_or(0))
         })
     }
 }

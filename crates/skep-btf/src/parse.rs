@@ -272,6 +272,7 @@ impl Btf {
             strs,
             by_name: OnceLock::new(),
             by_essential: OnceLock::new(),
+            ptr_size: OnceLock::new(),
         }
     }
 }
