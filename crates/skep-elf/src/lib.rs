@@ -19,6 +19,8 @@ mod externs;
 mod file;
 mod info;
 mod kconfig;
+mod kern_struct_ops;
+mod ksyms;
 mod layout;
 mod legacy;
 mod maps;
@@ -30,6 +32,7 @@ mod relocs;
 mod secname;
 mod slots;
 mod struct_ops;
+mod target;
 
 pub use error::ElfError;
 pub use model::{

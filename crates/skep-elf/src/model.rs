@@ -138,7 +138,7 @@ pub struct MapDef {
     pub map_type: u32,
     /// Key size in bytes.
     pub key_size: u32,
-    /// Value size in bytes.
+    /// Value size in bytes; of struct_ops maps the target's, if there is a target.
     pub value_size: u32,
     /// Capacity in elements; in bytes for ring buffers. 0 where the loader decides (one for each CPU for a
     /// perf event array).
@@ -257,6 +257,9 @@ pub struct ProgramDef {
     pub attach_type_optional: bool,
     /// Attach target from the section name.
     pub attach_to: AttachTarget,
+    /// For struct_ops programs of a map that was fitted to a target: `struct NAME` in the target's BTF, and
+    /// [`expected_attach_type`](Self::expected_attach_type) is then the index of the member. 0 otherwise.
+    pub attach_btf_id: u32,
     /// Whether the program is loaded by default; false with a leading `?`.
     pub autoload: bool,
     /// `BPF_F_*` load flags (`BPF_F_SLEEPABLE`, `BPF_F_XDP_HAS_FRAGS`).

@@ -1,5 +1,6 @@
 //! [`Object::open`]: the steps in order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use skep_btf::Btf;
@@ -20,7 +21,8 @@ use crate::options::{EndianPolicy, OpenOptions};
 use crate::relocs::{self, Context};
 use crate::secname;
 use crate::slots::{self, Entries};
-use crate::{corerelo, kconfig, patch, struct_ops};
+use crate::target::Target;
+use crate::{corerelo, kconfig, kern_struct_ops, ksyms, patch, struct_ops};
 
 /// Section of the object's types.
 const BTF: &str = ".BTF";
@@ -84,6 +86,8 @@ impl Opening<'_, '_> {
     fn finish(self, license: String, kernel_version: u32) -> Result<Object, ElfError> {
         let mut externs = externs::collect(&self.file, self.btf.as_ref(), &self.data)?;
         let config = kconfig::resolve(&mut externs, self.options)?;
+        let mut target = Target::new(self.options);
+        ksyms::resolve(&mut externs, self.btf.as_ref(), &mut target, self.options)?;
         let mut maps = maps::collect(maps::Input {
             name: self.name,
             file: &self.file,
@@ -102,11 +106,15 @@ impl Opening<'_, '_> {
             .collect();
         let mut programs = self.programs(&funcs, &entries);
         self.relocations(text, &mut funcs, &mut maps, &externs, &entries, &programs)?;
+        kern_struct_ops::fit(&mut maps, &mut programs, self.btf.as_ref(), &mut target)?;
         if let (Some(btf), Some(ext)) = (&self.btf, &self.ext) {
-            let optional = |f: &Func| {
-                let section = self.file.sections.get(f.section);
-                section.is_some_and(|s| s.name.starts_with('?'))
-            };
+            let idle: HashSet<(usize, u64)> = programs
+                .iter()
+                .zip(&entries)
+                .filter(|(p, _)| !p.autoload)
+                .filter_map(|(p, &i)| Some((funcs.get(i)?.section, p.section_offset)))
+                .collect();
+            let optional = |f: &Func| idle.contains(&(f.section, f.sec_slot as u64 * 8));
             corerelo::apply(&self.file, btf, ext, self.options, &mut funcs, optional)?;
         }
         self.whole_programs(text, &funcs, &entries, &maps, &externs, &mut programs)?;
@@ -120,7 +128,7 @@ impl Opening<'_, '_> {
             sections: self.secs,
             externs: externs.iter().map(Extern::def).collect(),
             btf: self.btf.map(Arc::new),
-            modules: Vec::new(),
+            modules: target.into_names(),
         })
     }
 
@@ -157,6 +165,7 @@ impl Opening<'_, '_> {
                     expected_attach_type: meaning.attach_type,
                     attach_type_optional: meaning.attach_type_optional,
                     attach_to: meaning.attach_to,
+                    attach_btf_id: 0,
                     autoload: bare.len() == section.len(),
                     flags: meaning.flags,
                     insns: Vec::new(),
