@@ -1,3 +1,4 @@
 //! What the test binaries share: the live kernel and Skep as two callers of the same source.
 
 pub mod native;
+pub mod random;

@@ -1,1 +1,3 @@
-//! See the package manifest.
+//! The verifier: bounds, verdicts. See the package manifest.
+
+mod bounds;

@@ -31,9 +31,9 @@ impl Scalar {
                     Width::W64 => 64,
                 };
                 // The engines mask the count; the kernel knows nothing of a shift by a count that is
-                // not constant or not below the width.
+                // not constant, or not below the width (for which it looks at all 64 bits).
                 match src.const_at(width) {
-                    Some(count) if count < bits => {
+                    Some(count) if src.umax() < bits => {
                         return self.shifted(width, op, count as u32);
                     }
                     Some(_) | None => return Scalar::UNKNOWN,
@@ -69,6 +69,31 @@ impl Scalar {
             Scalar::from_tnum(self.var_off.swap_bytes(size.bytes()))
         } else {
             self.truncate(size)
+        }
+    }
+
+    /// For a number that is -1 or 0 (what `s>>=` by all but one bit leaves): the number as -1 and as 0.
+    ///
+    /// The kernel 6.18 follows both before an `&=` or `|=` with a constant (`maybe_fork_scalars`): it goes on with
+    /// the first and keeps the second for later, at the same instruction.
+    // SOUND: the two are all that the number can be; at 32 bits the same holds of the low half.
+    #[must_use]
+    pub fn split_sign_mask(&self) -> Option<(Scalar, Scalar)> {
+        if self.s64 == Range::new(-1, 0) {
+            Some((Scalar::constant(u64::MAX), Scalar::ZERO))
+        } else if self.s32 == Range::new(-1, 0) {
+            Some((self.with_low_known(u32::MAX), self.with_low_known(0)))
+        } else {
+            None
+        }
+    }
+
+    fn with_low_known(&self, low: u32) -> Scalar {
+        Scalar {
+            var_off: self.var_off.with_subreg(Tnum::constant(low.into())),
+            u32: Range::constant(low),
+            s32: Range::constant(low as i32),
+            ..*self
         }
     }
 

@@ -198,6 +198,9 @@ fn exclude(width: Width, a: &mut Scalar, v: u64) {
 
 // SOUND: "some bit of the mask is set" names a bit only if the mask has one bit; "none is set" clears all
 // of them. At 32 bits the mask is zero-extended, so the upper half is not touched.
+//
+// On the fallthrough edge the kernel forgets the intervals and keeps what the bits tell (6.18.44 log);
+// so does this, so that both know the same.
 fn learn_mask(width: Width, edge: Edge, a: &mut Scalar, mask: u64) -> Result<(), Contradiction> {
     let bits = bits_at(a, width);
     let learned = match edge {
@@ -207,9 +210,13 @@ fn learn_mask(width: Width, edge: Edge, a: &mut Scalar, mask: u64) -> Result<(),
         Edge::Fallthrough if bits.min() & mask != 0 => return Err(Contradiction),
         Edge::Fallthrough => bits.and(Tnum::constant(!mask)),
     };
-    a.var_off = match width {
+    let var_off = match width {
         Width::W32 => a.var_off.with_subreg(learned),
         Width::W64 => learned,
+    };
+    *a = match edge {
+        Edge::Jump => Scalar { var_off, ..*a },
+        Edge::Fallthrough => Scalar { var_off, ..Scalar::UNKNOWN },
     };
     Ok(())
 }

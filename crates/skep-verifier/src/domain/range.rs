@@ -215,6 +215,32 @@ macro_rules! reinterpret {
                 let r = Range { min: self.min as $s, max: self.max as $s };
                 (!r.is_empty()).then_some(r)
             }
+
+            /// Lets the two readings of one number sharpen each other.
+            // SOUND: where a range can be read the other way, both readings hold. A signed interval that cannot
+            // crosses zero: it is two unsigned pieces, from 0 up to its end and from its start up
+            // to the type's limit. If the unsigned interval misses one piece, all numbers are in the other,
+            // where the readings agree.
+            pub fn reconcile(
+                mut unsigned: Range<$u>,
+                mut signed: Range<$s>,
+            ) -> (Range<$u>, Range<$s>) {
+                if let Some(r) = unsigned.as_signed() {
+                    signed = signed.intersect(r);
+                }
+                if let Some(r) = signed.as_unsigned() {
+                    return (unsigned.intersect(r), signed);
+                }
+                let (low_end, high_start) = (signed.max as $u, signed.min as $u);
+                if unsigned.max < high_start {
+                    signed.min = signed.min.max(unsigned.min as $s);
+                    unsigned.max = unsigned.max.min(low_end);
+                } else if low_end < unsigned.min {
+                    signed.max = signed.max.min(unsigned.max as $s);
+                    unsigned.min = unsigned.min.max(high_start);
+                }
+                (unsigned, signed)
+            }
         }
 
         impl Range<$s> {

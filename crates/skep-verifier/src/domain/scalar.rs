@@ -158,8 +158,8 @@ impl Scalar {
         self.learn_from_bits();
         for _ in 0..3 {
             self.learn_low_from_wide();
-            self.learn_low_signs();
-            self.learn_wide_signs();
+            (self.u32, self.s32) = Range::<u32>::reconcile(self.u32, self.s32);
+            (self.u64, self.s64) = Range::<u64>::reconcile(self.u64, self.s64);
             self.learn_wide_from_low();
         }
         self.learn_bits();
@@ -167,7 +167,7 @@ impl Scalar {
         self
     }
 
-    /// Intervals from the tnum.
+    /// Intervals from the tnum; if it has only one member within the unsigned one, everything.
     // SOUND: a tnum's extremes are all unknown bits clear and all set; for the signed reading the unknown
     // sign bit counts the other way round.
     fn learn_from_bits(&mut self) {
@@ -181,6 +181,11 @@ impl Scalar {
         self.u32 = self.u32.intersect(Range::new(t.min() as u32, t.max() as u32));
         self.s32 =
             self.s32.intersect(Range::new((t.value | sign) as i32, (t.max() & !sign) as i32));
+        if let Some(v) = self.var_off.only_member_in(self.u64.min, self.u64.max)
+            && self.contains(v)
+        {
+            *self = Scalar::constant(v);
+        }
     }
 
     /// Low half from the 64-bit intervals.
@@ -203,37 +208,6 @@ impl Scalar {
         }
     }
 
-    /// Low half: signed and unsigned from each other.
-    fn learn_low_signs(&mut self) {
-        if let Some(r) = self.u32.as_signed() {
-            self.s32 = self.s32.intersect(r);
-        }
-        if let Some(r) = self.s32.as_unsigned() {
-            self.u32 = self.u32.intersect(r);
-        }
-    }
-
-    /// 64 bits: signed and unsigned from each other.
-    // SOUND: a signed interval across zero is two unsigned pieces, `0..=smax` and `smin..=u64::MAX`. If the
-    // unsigned interval misses one of them, all numbers are in the other, where the readings agree.
-    fn learn_wide_signs(&mut self) {
-        if let Some(r) = self.u64.as_signed() {
-            self.s64 = self.s64.intersect(r);
-        }
-        if let Some(r) = self.s64.as_unsigned() {
-            self.u64 = self.u64.intersect(r);
-            return;
-        }
-        let (low_end, high_start) = (self.s64.max as u64, self.s64.min as u64);
-        if self.u64.max < high_start {
-            self.s64.min = self.s64.min.max(self.u64.min as i64);
-            self.u64.max = self.u64.max.min(low_end);
-        } else if low_end < self.u64.min {
-            self.s64.max = self.s64.max.min(self.u64.max as i64);
-            self.u64.min = self.u64.min.max(high_start);
-        }
-    }
-
     /// 64-bit intervals from the low half.
     // SOUND: with the upper half of the bound, no number on its side of the bound has a lower half below
     // `u32.min` (or above `u32.max`); with an upper half further inside, the number is further inside
@@ -247,6 +221,7 @@ impl Scalar {
             below(self.s64.max as u64) as i64,
         ));
         let is_small = self.s64.min >= i64::from(i32::MIN) && self.s64.max <= i64::from(i32::MAX);
+        // DEVIATION: the kernel takes over the 32-bit bounds even where a 64-bit one is tighter.
         if is_small && self.s32.min >= 0 {
             let (min, max) = (self.s32.min as u64, self.s32.max.max(0) as u64);
             self.s64 = self.s64.intersect(Range::new(min as i64, max as i64));

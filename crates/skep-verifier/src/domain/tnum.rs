@@ -68,6 +68,43 @@ impl Tnum {
         (v ^ self.value) & !self.mask == 0
     }
 
+    /// The smallest member that is not below `min`, if there is one.
+    pub const fn first_from(self, min: u64) -> Option<u64> {
+        let wrong = (min ^ self.value) & !self.mask;
+        if wrong == 0 {
+            return Some(min);
+        }
+        // Up to the highest known bit in which `min` is no member it can stay. If that bit must be 1, setting
+        // it exceeds `min` already; if it must be 0, the lowest unknown 0 above it has to become 1.
+        let top = 1 << (63 - wrong.leading_zeros());
+        let raised = if self.value & top != 0 {
+            top
+        } else {
+            let candidates = self.mask & !min & !(top | (top - 1));
+            candidates & candidates.wrapping_neg()
+        };
+        if raised == 0 {
+            return None;
+        }
+        let kept = min & !(raised | (raised - 1));
+        Some(kept | raised | (self.value & (raised - 1)))
+    }
+
+    /// The only member from `min` to `max`, if there is exactly one.
+    pub const fn only_member_in(self, min: u64, max: u64) -> Option<u64> {
+        let Some(first) = self.first_from(min) else { return None };
+        if first > max {
+            return None;
+        }
+        if first == max {
+            return Some(first);
+        }
+        match self.first_from(first + 1) {
+            Some(second) if second <= max => None,
+            Some(_) | None => Some(first),
+        }
+    }
+
     /// Whether every member of `self` is one of `other` (`tnum_in`).
     pub const fn is_subset_of(self, other: Tnum) -> bool {
         self.mask & !other.mask == 0 && other.contains(self.value)
