@@ -9,32 +9,35 @@
 //! - [`ElfError`]: why an object is refused, and where.
 #![forbid(unsafe_code)]
 
+mod append;
+mod btf_maps;
+mod code;
+mod corerelo;
 mod error;
+mod exception;
+mod externs;
+mod file;
+mod info;
+mod kconfig;
+mod kern_struct_ops;
+mod ksyms;
+mod layout;
+mod legacy;
+mod maps;
 mod model;
+mod open;
 mod options;
+mod patch;
+mod relocs;
+mod secname;
+mod slots;
+mod struct_ops;
+mod target;
 
 pub use error::ElfError;
 pub use model::{
-    AttachTarget, Endian, ExternDef, ExternKind, ExternValue, FuncInfo, LineInfo, MapDef, MapInit,
-    MapKind, MapSlot, Object, Pinning, ProgramDef, SecDef, SecKind, StructOpsDef, StructOpsMember,
-    Subprog,
+    AttachTarget, Endian, ExternDef, ExternKind, ExternValue, FuncInfo, KernStructOps, LineInfo,
+    MapDef, MapInit, MapKind, MapSlot, Object, Pinning, ProgramDef, SecDef, SecKind, StructOpsDef,
+    StructOpsMember, Subprog,
 };
 pub use options::{EndianPolicy, HostFeatures, KsymLookup, OpenOptions};
-
-impl Object {
-    /// Opens an object file.
-    ///
-    /// `name` is the object's name, usually the file name up to the first dot; it becomes part of the names
-    /// of the maps for global data. The bytes are not trusted.
-    ///
-    /// # Errors
-    ///
-    /// [`ElfError`] names the section, symbol or relocation that is wrong.
-    pub fn open(
-        _name: &str,
-        _bytes: &[u8],
-        _options: &OpenOptions<'_>,
-    ) -> Result<Object, ElfError> {
-        Err(ElfError::new("opening objects is being written"))
-    }
-}

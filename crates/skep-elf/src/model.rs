@@ -5,6 +5,8 @@ use std::sync::Arc;
 use skep_abi::insn::RawInsn;
 use skep_btf::Btf;
 
+use crate::error::ElfError;
+
 /// Byte order of an object file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Endian {
@@ -136,7 +138,7 @@ pub struct MapDef {
     pub map_type: u32,
     /// Key size in bytes.
     pub key_size: u32,
-    /// Value size in bytes.
+    /// Value size in bytes; of struct_ops maps the target's, if there is a target.
     pub value_size: u32,
     /// Capacity in elements; in bytes for ring buffers. 0 where the loader decides (one for each CPU for a
     /// perf event array).
@@ -197,6 +199,23 @@ pub struct StructOpsDef {
     pub data: Vec<u8>,
     /// Members that are programs.
     pub members: Vec<StructOpsMember>,
+    /// The same for the kernel's structure, if the object was opened with a target BTF.
+    pub kernel: Option<KernStructOps>,
+}
+
+/// A struct_ops map fitted to the kernel's structure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KernStructOps {
+    /// `struct NAME` in the target's BTF: what programs attach to.
+    pub type_id: u32,
+    /// `struct bpf_struct_ops_NAME` in the target's BTF: `btf_vmlinux_value_type_id`.
+    pub value_type_id: u32,
+    /// 0 for the kernel, n > 0 for [`Object::modules`]`[n - 1]`.
+    pub module: u32,
+    /// The map's value, with zeroes where function pointers go.
+    pub value: Vec<u8>,
+    /// Function pointers: offset in the value in bytes, and index in [`Object::programs`].
+    pub programs: Vec<(u32, usize)>,
 }
 
 /// A function pointer of a struct_ops map.
@@ -238,6 +257,9 @@ pub struct ProgramDef {
     pub attach_type_optional: bool,
     /// Attach target from the section name.
     pub attach_to: AttachTarget,
+    /// For struct_ops programs of a map that was fitted to a target: `struct NAME` in the target's BTF, and
+    /// [`expected_attach_type`](Self::expected_attach_type) is then the index of the member. 0 otherwise.
+    pub attach_btf_id: u32,
     /// Whether the program is loaded by default; false with a leading `?`.
     pub autoload: bool,
     /// `BPF_F_*` load flags (`BPF_F_SLEEPABLE`, `BPF_F_XDP_HAS_FRAGS`).
@@ -250,6 +272,9 @@ pub struct ProgramDef {
     pub func_info: Vec<FuncInfo>,
     /// Line records by ascending slot; empty if the object has none.
     pub line_info: Vec<LineInfo>,
+    /// Why the program cannot be loaded against this target. Only where `autoload` is false: otherwise the object
+    /// is refused.
+    pub unresolved: Option<ElfError>,
 }
 
 /// A function within a program.

@@ -87,6 +87,21 @@ pub(super) fn types(
     types_at(local, target, MAX_DEPTH, budget)
 }
 
+/// Whether a local type stands for the target's of the same name: what is asked of typed kernel symbols
+/// (`bpf_core_types_are_compat` of libbpf).
+///
+/// # Errors
+/// [`CoreError`] where a type is broken or nested too deeply.
+pub fn types_compatible(
+    local: &Btf,
+    local_id: TypeId,
+    target: &Btf,
+    target_id: TypeId,
+) -> Result<bool, CoreError> {
+    let (local, target) = (Side { btf: local, id: local_id }, Side { btf: target, id: target_id });
+    types(local, target, &mut Budget::new())
+}
+
 fn types_at(
     mut local: Side<'_>,
     mut target: Side<'_>,

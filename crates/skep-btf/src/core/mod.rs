@@ -17,6 +17,7 @@ mod patch;
 mod resolve;
 mod spec;
 
+pub use compat::types_compatible;
 pub use error::CoreError;
 pub use patch::{POISON_HELPER, patch};
 pub use resolve::{MemAccess, Relocator, Resolution};
