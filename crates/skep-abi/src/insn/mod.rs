@@ -10,6 +10,7 @@
 //! [`disasm`] and [`asm`] are driven.
 
 pub mod asm;
+pub mod cbpf;
 mod decode;
 pub mod disasm;
 mod encode;
