@@ -1,1 +1,3 @@
-//! See the package manifest.
+//! The bpf(2) surface: one source, two callers, the live kernel and Skep. See the package manifest.
+
+mod maps;

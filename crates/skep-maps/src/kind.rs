@@ -216,6 +216,23 @@ mod tests {
     }
 
     #[test]
+    fn the_table_is_the_uapi_enum() {
+        for &(name, number) in skep_abi::uapi::BPF_MAP_TYPE_NAMES {
+            let wanted = name.strip_prefix("BPF_MAP_TYPE_").map(str::to_lowercase);
+            match MapKind::from_number(number) {
+                // Two numbers have a second name, deprecated.
+                Some(kind) if !name.ends_with("_DEPRECATED") => {
+                    assert_eq!(wanted.as_deref(), Some(kind.describe().name));
+                }
+                Some(_) => {}
+                None => {
+                    assert!(number == 0 || name == "__MAX_BPF_MAP_TYPE", "{name} has no descriptor")
+                }
+            }
+        }
+    }
+
+    #[test]
     fn an_unsupported_type_says_so() {
         for map_type in map_types() {
             let spec = MapSpec { map_type: map_type.kind as u32, ..MapSpec::default() };

@@ -98,17 +98,17 @@ impl PercpuValues {
         self.stride * self.slots as usize
     }
 
-    /// Copies the values of all slots out; padding reads as it was written by programs: zero.
+    /// Copies the values of all slots out, padding included.
     pub(crate) fn read_all(&self, index: usize, to: &mut [u8]) {
         for (slot, part) in (0..self.slots).zip(to.chunks_exact_mut(self.stride)) {
             self.region.read(self.offset(index, slot), part);
         }
     }
 
-    /// Copies values for all slots in.
+    /// Copies values for all slots in, padding included: the kernel keeps what user space puts there.
     pub(crate) fn write_all(&self, index: usize, from: &[u8]) {
         for (slot, part) in (0..self.slots).zip(from.chunks_exact(self.stride)) {
-            self.region.write(self.offset(index, slot), &part[..self.value_size]);
+            self.region.write(self.offset(index, slot), part);
         }
     }
 
@@ -117,10 +117,10 @@ impl PercpuValues {
         self.region.write(self.offset(index, slot.index()), value);
     }
 
-    /// Stores the value of one slot and zeroes all others.
+    /// Stores the value of one slot and zeroes all others, and all padding.
     pub(crate) fn init_one(&self, index: usize, slot: Slot, value: &[u8]) {
-        for other in (0..self.slots).filter(|&other| other != slot.index()) {
-            self.region.zero(self.offset(index, other), self.value_size);
+        for each in 0..self.slots {
+            self.region.zero(self.offset(index, each), self.stride);
         }
         self.write_one(index, slot, value);
     }
