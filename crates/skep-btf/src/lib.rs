@@ -2,7 +2,9 @@
 //!
 //! - [`Btf`]: a set of types with their strings, parsed from bytes, possibly split on a base.
 //! - [`Type`]: a view of one type; [`TypeView`] is its decoded form.
+//! - [`build`]: make BTF, append one set to another.
 //! - [`core`]: CO-RE relocation against another set of types.
+//! - [`dump`]: BTF as text.
 //! - [`ext`]: the `.BTF.ext` section: function, line and CO-RE relocation records.
 //!
 //! Source: Documentation/bpf/btf.rst and include/uapi/linux/btf.h of Linux 6.18.
@@ -13,11 +15,14 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+pub mod build;
 pub mod core;
+pub mod dump;
 mod error;
 pub mod ext;
 mod names;
 mod parse;
+mod slots;
 mod types;
 
 pub use btf::{Btf, essential_name};

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::btf::Btf;
 use crate::error::{BtfError, HeaderFault, TypeFault};
+use crate::slots::{Slot, slots};
 use crate::types::{Kind, TypeId};
 
 /// `BTF_MAGIC`
@@ -157,8 +158,14 @@ pub(crate) fn parse(data: &[u8], options: ParseOptions) -> Result<Btf, BtfError>
     let strs = parse_strings(strs, options.base.is_some())?;
     let words: Vec<u32> =
         types.chunks_exact(4).map(|b| order.u32([b[0], b[1], b[2], b[3]])).collect();
-    let mut btf = Btf::from_parts(options.base, order, words, strs);
-    index_types(&mut btf, types.len() % 4 != 0)?;
+    let btf = Btf::from_parts(options.base, order, words, strs);
+    finish(btf, types.len() % 4 != 0)
+}
+
+/// Indexes and checks a set whose words and strings are in place. `ragged` says that the type section has bytes after
+/// the last whole word.
+pub(crate) fn finish(mut btf: Btf, ragged: bool) -> Result<Btf, BtfError> {
+    index_types(&mut btf, ragged)?;
     check_references(&btf)?;
     Ok(btf)
 }
@@ -207,45 +214,16 @@ fn index_types(btf: &mut Btf, ragged: bool) -> Result<(), BtfError> {
 fn check_references(btf: &Btf) -> Result<(), BtfError> {
     let (ids, strs) = (btf.next_id(), btf.str_end());
     for ty in btf.own_types() {
-        let bad = |f| fault(btf, ty.id().0, Some(ty.kind()), ty.name_off(), f);
-        let check_id = |id: u32| if id < ids { Ok(()) } else { Err(bad(TypeFault::TypeId(id))) };
-        let check_str =
-            |off: u32| if off < strs { Ok(()) } else { Err(bad(TypeFault::StringOffset(off))) };
-        check_str(ty.name_off())?;
-        if let Some(id) = ty.referenced() {
-            check_id(id.0)?;
-        }
-        let tail = ty.tail_words();
-        match ty.kind() {
-            Kind::Array => tail.iter().take(2).try_for_each(|&id| check_id(id))?,
-            Kind::Struct | Kind::Union => {
-                for m in tail.chunks_exact(3) {
-                    check_str(m[0])?;
-                    check_id(m[1])?;
-                }
-            }
-            Kind::FuncProto => {
-                for p in tail.chunks_exact(2) {
-                    check_str(p[0])?;
-                    check_id(p[1])?;
-                }
-            }
-            Kind::Enum => tail.chunks_exact(2).try_for_each(|v| check_str(v[0]))?,
-            Kind::Enum64 => tail.chunks_exact(3).try_for_each(|v| check_str(v[0]))?,
-            Kind::Datasec => tail.chunks_exact(3).try_for_each(|v| check_id(v[0]))?,
-            Kind::Void
-            | Kind::Int
-            | Kind::Ptr
-            | Kind::Fwd
-            | Kind::Typedef
-            | Kind::Volatile
-            | Kind::Const
-            | Kind::Restrict
-            | Kind::Func
-            | Kind::Var
-            | Kind::Float
-            | Kind::DeclTag
-            | Kind::TypeTag => {}
+        let words = ty.words();
+        for (at, slot) in slots(ty.kind(), words.len()) {
+            let value = words.get(at).copied().unwrap_or(0);
+            let wrong = match slot {
+                Slot::Id if value >= ids => TypeFault::TypeId(value),
+                // An empty split string section still has the offset 0 in its base.
+                Slot::Str if value >= strs && value != 0 => TypeFault::StringOffset(value),
+                Slot::Id | Slot::Str => continue,
+            };
+            return Err(fault(btf, ty.id().0, Some(ty.kind()), ty.name_off(), wrong));
         }
     }
     Ok(())
