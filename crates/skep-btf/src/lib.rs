@@ -6,6 +6,8 @@
 //! - [`core`]: CO-RE relocation against another set of types.
 //! - [`dump`]: BTF as text.
 //! - [`ext`]: the `.BTF.ext` section: function, line and CO-RE relocation records.
+//! - [`fields`]: members that only the kernel may touch.
+//! - [`value`]: bytes decoded by a type.
 //!
 //! Source: Documentation/bpf/btf.rst and include/uapi/linux/btf.h of Linux 6.18.
 //!
@@ -20,10 +22,12 @@ pub mod core;
 pub mod dump;
 mod error;
 pub mod ext;
+pub mod fields;
 mod names;
 mod parse;
 mod slots;
 mod types;
+pub mod value;
 
 pub use btf::{Btf, essential_name};
 pub use error::{BtfError, HeaderFault, TypeFault};
