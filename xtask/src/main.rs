@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod ci;
+mod objects;
 mod uapi;
 
 /// Development tasks of Skep.
@@ -19,6 +20,8 @@ struct Cli {
 enum Command {
     /// Run everything that CI runs.
     Ci,
+    /// Open objects with Skep and with libbpf and compare.
+    Objects(objects::Args),
     /// Generate crates/skep-abi/src/uapi.rs from the running kernel's BTF.
     Uapi(uapi::Args),
 }
@@ -32,6 +35,7 @@ pub(crate) fn say(text: &str) {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Ci => ci::run(),
+        Command::Objects(args) => objects::run(&args),
         Command::Uapi(args) => uapi::run(&args),
     };
     match done {

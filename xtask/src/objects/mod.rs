@@ -1,0 +1,47 @@
+//! `xtask objects`: opens many objects with `skep-elf` and with libbpf, and compares what comes out.
+//!
+//! libbpf is the oracle; it is built only with the cargo feature `oracle`, since it needs libelf and zlib.
+//! Prepares objects in the live kernel, so it needs root.
+
+mod build;
+mod facts;
+#[cfg(feature = "oracle")]
+mod oracle;
+mod ours;
+#[cfg(feature = "oracle")]
+mod run;
+
+use std::error::Error;
+use std::path::PathBuf;
+
+/// `xtask objects`
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Tree of a kernel's source, for its BPF self-tests.
+    #[arg(long)]
+    kernel_src: Option<PathBuf>,
+    /// Also the objects in Debian packages.
+    #[arg(long)]
+    debs: bool,
+    /// Further objects.
+    objects: Vec<PathBuf>,
+    /// Only objects whose name contains this.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Where objects are built and kept.
+    #[arg(long, default_value = "target/objects")]
+    work: PathBuf,
+}
+
+#[cfg(not(feature = "oracle"))]
+pub(crate) fn run(_args: &Args) -> Result<(), Box<dyn Error>> {
+    Err("built without libbpf; use: cargo run --release --package xtask --features oracle -- objects …".into())
+}
+
+#[cfg(feature = "oracle")]
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    run::run(args)
+}

@@ -1,0 +1,198 @@
+//! Runs the comparison and prints the table.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Args;
+use super::build::{self, Built};
+use super::facts::{self, Facts};
+use super::oracle::{Oracle, Programs, Sizes};
+use super::ours::{self, Host};
+use crate::say;
+
+/// Differences that are known, each with its reason.
+const KNOWN: &str = include_str!("../../objects-known.txt");
+const TAINTED: &str = "/proc/sys/kernel/tainted";
+
+/// How two loaders compare on an object.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Outcome {
+    Equal,
+    RefusedByBoth,
+    Known,
+    Differs,
+    OnlyHere,
+    OnlyThere,
+}
+
+impl Outcome {
+    fn text(self) -> &'static str {
+        match self {
+            Outcome::Equal => "equal",
+            Outcome::RefusedByBoth => "refused by both",
+            Outcome::Known => "known difference",
+            Outcome::Differs => "differs",
+            Outcome::OnlyHere => "only Skep opens it",
+            Outcome::OnlyThere => "only libbpf opens it",
+        }
+    }
+}
+
+/// One line of the table.
+struct Line {
+    name: String,
+    outcome: Outcome,
+    /// Programs whose instructions were compared.
+    programs: usize,
+    /// How many instructions those have.
+    insns: usize,
+    detail: Vec<String>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(&args.work)?;
+    let tainted = fs::read_to_string(TAINTED).unwrap_or_default();
+    let mut objects: Vec<PathBuf> = args.objects.clone();
+    let mut failed = Vec::new();
+    if let Some(source) = &args.kernel_src {
+        let Built { objects: built, failed: not } = build::selftests(source, &args.work)?;
+        say(&format!("{} self-tests built, {} not", built.len(), not.len()));
+        objects.extend(built);
+        failed.extend(not);
+    }
+    if args.debs {
+        let Built { objects: found, failed: not } = build::packages(&args.work)?;
+        say(&format!("{} objects in packages", found.len()));
+        objects.extend(found);
+        failed.extend(not);
+    }
+    if let Some(filter) = &args.filter {
+        objects.retain(|o| o.to_string_lossy().contains(filter.as_str()));
+    }
+    let host = Host::read()?;
+    let oracle = Oracle::new(&args.work)?;
+    let known = known();
+    let mut lines = Vec::new();
+    for path in &objects {
+        lines.push(compare(path, &host, &oracle, &known)?);
+    }
+    if args.json {
+        print_json(&lines, &failed)
+    } else {
+        print_table(&lines, &failed)
+    }
+    let after = fs::read_to_string(TAINTED).unwrap_or_default();
+    if after != tainted {
+        return Err(format!("the kernel is tainted now: {after}, it was {tainted}").into());
+    }
+    let bad = lines.iter().filter(|l| l.outcome > Outcome::Known).count();
+    if bad > 0 {
+        return Err(format!("{bad} unexplained differences").into());
+    }
+    Ok(())
+}
+
+/// Lines `NAME: reason`.
+fn known() -> BTreeMap<&'static str, &'static str> {
+    KNOWN
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+        .filter_map(|l| l.split_once(':'))
+        .map(|(name, reason)| (name.trim(), reason.trim()))
+        .collect()
+}
+
+fn object_name(path: &Path) -> String {
+    let file = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    file.split('.').next().unwrap_or_default().to_owned()
+}
+
+fn compare(
+    path: &Path,
+    host: &Host,
+    oracle: &Oracle,
+    known: &BTreeMap<&str, &str>,
+) -> Result<Line, Box<dyn Error>> {
+    let name = object_name(path);
+    let bytes = fs::read(path)?;
+    let ours = host.open(&name, &bytes);
+    // libbpf relocates what it would load; asked for all programs it may refuse where the default is fine.
+    let open = |programs, sizes| oracle.open(&name, &bytes, programs, sizes);
+    let theirs = open(Programs::All, Sizes::AsWritten)
+        .or_else(|_| open(Programs::All, Sizes::FilledIn))
+        .or_else(|_| open(Programs::Default, Sizes::FilledIn))
+        .or_else(|_| open(Programs::Default, Sizes::AsWritten));
+    let (mut programs, mut insns) = (0, 0);
+    let (mut outcome, mut detail) = match (ours, theirs) {
+        (Ok(object), Ok(theirs)) => {
+            let ours: Facts = ours::facts(&object);
+            (programs, insns) = facts::compared(&ours, &theirs);
+            let theirs = Facts { license: ours.license.clone(), ..theirs };
+            let mut detail = facts::differences(&ours, &theirs);
+            if ours::has_addresses(&object) && !detail.is_empty() {
+                detail.push("the object refers to kernel addresses".to_owned());
+            }
+            (if detail.is_empty() { Outcome::Equal } else { Outcome::Differs }, detail)
+        }
+        (Err(ours), Err(theirs)) => {
+            (Outcome::RefusedByBoth, vec![format!("here: {ours}"), format!("there: {theirs}")])
+        }
+        (Ok(_), Err(theirs)) => (Outcome::OnlyHere, vec![theirs]),
+        (Err(ours), Ok(_)) => (Outcome::OnlyThere, vec![ours]),
+    };
+    if outcome > Outcome::Known
+        && let Some(reason) = known.get(name.as_str())
+    {
+        outcome = Outcome::Known;
+        detail.insert(0, (*reason).to_owned());
+    }
+    Ok(Line { name, outcome, programs, insns, detail })
+}
+
+#[expect(clippy::print_stdout, reason = "the table is the command's output")]
+fn print_table(lines: &[Line], failed: &[(String, String)]) {
+    let mut counts: BTreeMap<Outcome, (usize, usize, usize)> = BTreeMap::new();
+    for line in lines {
+        let count = counts.entry(line.outcome).or_default();
+        count.0 += 1;
+        count.1 += line.programs;
+        count.2 += line.insns;
+        if line.outcome != Outcome::Equal {
+            println!("{}: {}", line.name, line.outcome.text());
+            for detail in line.detail.iter().take(6) {
+                println!("    {}", detail.trim_end().replace('\n', "\n    "));
+            }
+        }
+    }
+    for (name, error) in failed {
+        println!("{name}: not built: {error}");
+    }
+    for (outcome, (objects, programs, insns)) in &counts {
+        println!(
+            "{objects:>6} objects, {programs:>6} programs, {insns:>8} instructions: {}",
+            outcome.text()
+        );
+    }
+    let agreed = lines.iter().filter(|l| l.outcome <= Outcome::RefusedByBoth).count();
+    println!("{agreed} of {} objects agree", lines.len());
+}
+
+#[expect(clippy::print_stdout, reason = "the table is the command's output")]
+fn print_json(lines: &[Line], failed: &[(String, String)]) {
+    let objects: Vec<_> = lines
+        .iter()
+        .map(|l| {
+            serde_json::json!({
+                "name": l.name,
+                "outcome": l.outcome.text(),
+                "programs": l.programs,
+                "detail": l.detail,
+            })
+        })
+        .collect();
+    let failed: Vec<_> =
+        failed.iter().map(|(n, e)| serde_json::json!({ "name": n, "error": e })).collect();
+    println!("{}", serde_json::json!({ "objects": objects, "not_built": failed }));
+}
