@@ -3,10 +3,13 @@
 //! libbpf is the oracle; it is built only with the cargo feature `oracle`, since it needs libelf and zlib.
 //! Prepares objects in the live kernel, so it needs root.
 
+#[cfg(feature = "oracle")]
 mod build;
+#[cfg(feature = "oracle")]
 mod facts;
 #[cfg(feature = "oracle")]
 mod oracle;
+#[cfg(feature = "oracle")]
 mod ours;
 #[cfg(feature = "oracle")]
 mod run;
