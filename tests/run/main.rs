@@ -1,4 +1,1 @@
-//! One corpus, every engine, equal results.
-
-mod conformance;
-mod vectors;
+//! See the package manifest.

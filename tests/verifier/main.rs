@@ -1,3 +1,5 @@
 //! The verifier: bounds, verdicts. See the package manifest.
 
 mod bounds;
+mod cases;
+mod testenv;

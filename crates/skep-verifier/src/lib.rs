@@ -4,15 +4,23 @@
 //! rejected is a [`Reject`], of which the kernel-style log and the diagnostic for people are renderings.
 #![forbid(unsafe_code)]
 
+mod call;
 pub mod domain;
 pub mod env;
+mod insn;
 mod log;
+mod mem;
+mod post;
+mod pre;
 mod prog;
+mod prune;
 mod reject;
+mod state;
+mod walk;
 
 pub use log::{Log, LogLevel};
 pub use prog::{LineInfo, LoadRequest, SubprogInfo, VerifiedProg, VerifyStats};
-pub use reject::{Bug, Reject, RejectKind, VerifyError};
+pub use reject::{Bug, RangeText, Reject, RejectKind, VerifyError};
 
 /// Proves a program safe, or says why it cannot.
 ///
@@ -24,12 +32,18 @@ pub fn verify(
     env: &dyn env::Env,
     log: &mut Log,
 ) -> Result<VerifiedProg, VerifyError> {
-    let _ = (env.privilege(), log.mark());
-    log.put(format_args!("{}\n", req.name));
-    log.rewind(0);
-    Err(Reject::new(
-        0,
-        RejectKind::Unsupported { what: "every program, until the passes are here".into() },
-    )
-    .into())
+    let prog = match pre::prepare(req, env) {
+        Ok(prog) => prog,
+        Err(e) => {
+            if let VerifyError::Rejected(r) = &e {
+                log.put(format_args!("{r}\n"));
+            }
+            return Err(e);
+        }
+    };
+    let mut walk = walk::Walk::new(req, env, prog, log);
+    let walked = walk.run();
+    let result = walked.and_then(|()| post::finish(&walk, req));
+    walk.log_stats();
+    result
 }

@@ -52,7 +52,9 @@ pub struct SubprogInfo {
 #[derive(Clone, Debug)]
 pub struct VerifiedProg {
     pub(crate) insns: Vec<Insn>,
+    pub(crate) origin: Vec<u32>,
     pub(crate) subprogs: Vec<SubprogInfo>,
+    pub(crate) line_info: Vec<LineInfo>,
     pub(crate) stats: VerifyStats,
 }
 
@@ -76,6 +78,16 @@ impl VerifiedProg {
     /// The subprograms by ascending start; the first is the main program.
     pub fn subprogs(&self) -> &[SubprogInfo] {
         &self.subprogs
+    }
+
+    /// For each slot, its number in the program that was given.
+    pub fn origin(&self) -> &[u32] {
+        &self.origin
+    }
+
+    /// Source lines of the slots that are left, sorted by slot.
+    pub fn line_info(&self) -> &[LineInfo] {
+        &self.line_info
     }
 
     /// What verification cost.

@@ -3,6 +3,7 @@
 //! One line of the table is one reason: its errno and the text that the kernel's log has for it. The log and
 //! the diagnostic for people (`diag`) are renderings of these values.
 
+use crate::domain::{Scalar, Tnum};
 use core::fmt;
 use skep_abi::Errno;
 
@@ -107,4 +108,199 @@ kinds! {
     Empty { } = E2BIG, "program has no instructions";
     TooLarge { max: usize } = E2BIG, "program has more than {max} instructions";
     Decode { text: String } = EINVAL, "{text}";
+
+    // Structure.
+    SubprogsNeedCap { } = EPERM,
+        "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
+    CallInvalidDest { target: i64 } = EINVAL, "call to invalid destination {target}";
+    TooManySubprogs { } = E2BIG, "too many subprograms";
+    FuncInfoCount { } = EINVAL,
+        "number of funcs in func_info doesn't match number of subprogs";
+    FuncInfoLayout { } = EINVAL,
+        "func_info BTF section doesn't match subprog layout in BPF program";
+    JumpOutOfRange { from: u32, to: i64 } = EINVAL, "jump out of range from insn {from} to {to}";
+    LastInsn { } = EINVAL, "last insn is not an exit or jmp";
+    BackEdge { from: u32, to: i64 } = EINVAL, "back-edge from insn {from} to {to}";
+    Unreachable { at: u32 } = EINVAL, "unreachable insn {at}";
+    JumpIntoImm64 { at: u32 } = EINVAL, "jump into the middle of ldimm64 insn {at}";
+    MapByFd { fd: i32 } = EBADF, "fd {fd} is not pointing to valid bpf_map";
+    NoSuchMap { fd: i32 } = EBADF, "fd {fd} is not pointing to valid bpf_map";
+    NoDirectValue { } = EINVAL, "no direct value access support for this map type";
+    DirectValueOff { value_size: u32, off: u32 } = EINVAL,
+        "invalid access to map value pointer, value_size={value_size} off={off}";
+    TooManyMaps { } = E2BIG, "The total number of maps per program has reached the limit of 64";
+
+    // Limits.
+    TooComplex { processed: u64 } = E2BIG, "BPF program is too large. Processed {processed} insn";
+    TooManyPending { count: usize } = E2BIG, "The sequence of {count} jumps is too complex.";
+    InfiniteLoop { at: u32 } = EINVAL, "infinite loop detected at insn {at}";
+    CallDepth { frames: usize } = E2BIG, "the call stack of {frames} frames is too deep";
+    StackDepth { frames: usize, bytes: u32 } = EACCES,
+        "combined stack size of {frames} calls is {bytes}. Too large";
+    TailCallStack { bytes: u32 } = EACCES,
+        "tail_calls are not allowed when call stack of previous frames is {bytes} bytes. Too large";
+
+    // Registers and arithmetic.
+    NotReadable { reg: u8 } = EACCES, "R{reg} !read_ok";
+    FramePointerWrite { } = EACCES, "frame pointer is read only";
+    DivByZero { } = EINVAL, "div by zero";
+    InvalidShift { count: i32 } = EINVAL, "invalid shift {count}";
+    PartialPointerCopy { reg: u8 } = EACCES, "R{reg} partial copy of pointer";
+    SignExtendPointer { reg: u8 } = EACCES, "R{reg} sign-extension part of pointer";
+    PointerArithmetic { reg: u8 } = EACCES, "R{reg} pointer arithmetic prohibited";
+    PointerOpPointer { reg: u8, op: &'static str } = EACCES,
+        "R{reg} pointer {op} pointer prohibited";
+    PointerArithmetic32 { reg: u8 } = EACCES, "R{reg} 32-bit pointer arithmetic prohibited";
+    PointerMaybeNull { reg: u8, ty: &'static str } = EACCES,
+        "R{reg} pointer arithmetic on {ty} prohibited, null-check it first";
+    PointerKind { reg: u8, ty: &'static str } = EACCES,
+        "R{reg} pointer arithmetic on {ty} prohibited";
+    PointerFromScalar { reg: u8 } = EACCES, "R{reg} tried to subtract pointer from scalar";
+    SubFromStack { reg: u8 } = EACCES, "R{reg} subtraction from stack pointer prohibited";
+    PointerBitwise { reg: u8, op: &'static str } = EACCES,
+        "R{reg} bitwise operator {op} on pointer prohibited";
+    PointerOperator { reg: u8, op: &'static str } = EACCES,
+        "R{reg} pointer arithmetic with {op} operator prohibited";
+    PointerMath { ty: &'static str, val: i64 } = EINVAL,
+        "math between {ty} pointer and {val} is not allowed";
+    PointerOffset { ty: &'static str, off: i32 } = EINVAL,
+        "{ty} pointer offset {off} is not allowed";
+    PointerUnbounded { ty: &'static str } = EINVAL,
+        "math between {ty} pointer and register with unbounded min value is not allowed";
+    PointerOutOfBounds { ty: &'static str, val: i64 } = EINVAL,
+        "value {val} makes {ty} pointer be out of bounds";
+    PointerComparison { reg: u8 } = EACCES, "R{reg} pointer comparison prohibited";
+
+    // Memory.
+    InvalidMemAccess { reg: u8, ty: &'static str } = EACCES, "R{reg} invalid mem access '{ty}'";
+    Misaligned { what: &'static str, var_off: Tnum, ptr_off: i32, off: i32, size: u32 } = EACCES,
+        "misaligned {what}access off {var_off}+{ptr_off}+{off} size {size}";
+    DifferentPointers { } = EINVAL, "same insn cannot be used with different pointers";
+    NegativePointer { ty: &'static str, reg: u8, off: i32 } = EACCES,
+        "negative offset {ty} ptr R{reg} off={off} disallowed";
+    ModifiedPointer { ty: &'static str, reg: u8, off: i32 } = EACCES,
+        "dereference of modified {ty} ptr R{reg} off={off} disallowed";
+    VariablePointer { ty: &'static str, var_off: Tnum } = EACCES,
+        "variable {ty} access var_off={var_off} disallowed";
+    MinNegative { reg: u8 } = EACCES,
+        "R{reg} min value is negative, either use unsigned index or do a if (index >=0) check.";
+    MinOutside { inner: Box<RejectKind>, reg: u8 } = EACCES,
+        "{inner}\nR{reg} min value is outside of the allowed memory range";
+    MaxOutside { inner: Box<RejectKind>, reg: u8 } = EACCES,
+        "{inner}\nR{reg} max value is outside of the allowed memory range";
+    Unbounded { reg: u8 } = EACCES,
+        "R{reg} unbounded memory access, make sure to bounds check any such access";
+    MapValueBounds { mem_size: u32, off: i64, size: u64 } = EACCES,
+        "invalid access to map value, value_size={mem_size} off={off} size={size}";
+    MapKeyBounds { mem_size: u32, off: i64, size: u64 } = EACCES,
+        "invalid access to map key, key_size={mem_size} off={off} size={size}";
+    MapWriteForbidden { mem_size: u32, off: i64, size: u64 } = EACCES,
+        "write into map forbidden, value_size={mem_size} off={off} size={size}";
+    MapReadForbidden { mem_size: u32, off: i64, size: u64 } = EACCES,
+        "read from map forbidden, value_size={mem_size} off={off} size={size}";
+    WriteKey { reg: u8 } = EACCES, "write to change key R{reg} not allowed";
+    CannotWriteInto { reg: u8, ty: &'static str } = EACCES, "R{reg} cannot write into {ty}";
+    LeakIntoMap { reg: u8 } = EACCES, "R{reg} leaks addr into map";
+    LeakIntoCtx { reg: u8 } = EACCES, "R{reg} leaks addr into ctx";
+    LeakIntoPacket { reg: u8 } = EACCES, "R{reg} leaks addr into packet";
+    LeakIntoMem { reg: u8 } = EACCES, "R{reg} leaks addr into mem";
+    LeakIntoHelper { reg: u8 } = EACCES, "R{reg} leaks addr into helper function";
+    LeakReturn { reg: u8 } = EACCES, "R{reg} leaks addr as return value";
+    PacketWrite { } = EACCES, "cannot write into packet";
+    PacketAtEnd { reg: u8 } = EINVAL, "R{reg} offset is outside of the packet";
+    PacketBounds { off: i64, size: u64, reg: u8, id: u32, ptr_off: i32, range: u16 } = EACCES,
+        "invalid access to packet, off={off} size={size}, R{reg}(id={id},off={ptr_off},r={range})\nR{reg} offset is outside of the packet";
+    CtxAccess { off: i64, size: u32 } = EACCES, "invalid bpf_context access off={off} size={size}";
+    AtomicLoad { reg: u8, ty: &'static str } = EACCES,
+        "BPF_ATOMIC loads from R{reg} {ty} is not allowed";
+    AtomicStore { reg: u8, ty: &'static str } = EACCES,
+        "BPF_ATOMIC stores into R{reg} {ty} is not allowed";
+
+    // Stack.
+    StackUnbounded { dir: &'static str, reg: u8 } = EACCES,
+        "invalid unbounded variable-offset{dir} stack R{reg}";
+    StackBounds { dir: &'static str, reg: u8, off: i64, size: u64 } = EACCES,
+        "invalid{dir} stack R{reg} off={off} size={size}";
+    StackBoundsVar { dir: &'static str, reg: u8, var_off: Tnum, off: i64, size: u64 } = EACCES,
+        "invalid variable-offset{dir} stack R{reg} var_off={var_off} off={off} size={size}";
+    StackVarUnpriv { reg: u8, var_off: Tnum } = EACCES,
+        "R{reg} variable offset stack access prohibited for !root, var_off={var_off}";
+    StackInvalidRead { off: i64, i: i64, size: u32 } = EACCES,
+        "invalid read from stack off {off}+{i} size {size}";
+    StackIndirect { reg: u8, off: i64, i: i64, size: u64 } = EACCES,
+        "invalid read from stack R{reg} off {off}+{i} size {size}";
+    StackIndirectVar { reg: u8, var_off: Tnum, i: i64, size: u64 } = EACCES,
+        "invalid read from stack R{reg} var_off {var_off}+{i} size {size}";
+    StackZeroRead { } = EACCES, "invalid zero-sized read";
+    StackLeak { off: i64 } = EACCES, "leaking pointer from stack off {off}";
+    FillSize { } = EACCES, "invalid size of register fill";
+    SpillSize { } = EACCES, "invalid size of register spill";
+    SpillIntoCaller { } = EINVAL,
+        "cannot spill pointers to stack into stack frame of the caller";
+    CorruptSpill { } = EACCES, "attempt to corrupt spilled pointer on stack";
+
+    // Calls.
+    HelperUnknown { id: i32 } = EINVAL, "invalid func unknown#{id}";
+    HelperNotAllowed { name: String, id: i32 } = EINVAL,
+        "program of this type cannot use helper bpf_{name}#{id}";
+    HelperUnsupported { name: String, id: i32 } = EINVAL,
+        "not supported by this verifier: helper bpf_{name}#{id}";
+    HelperGpl { } = EINVAL,
+        "cannot call GPL-restricted function from non-GPL compatible program";
+    HelperPacket { } = EACCES, "helper access to the packet is not allowed";
+    ArgType { reg: u8, ty: &'static str, expected: String } = EACCES,
+        "R{reg} type={ty} expected={expected}";
+    SizeNegative { reg: u8 } = EACCES,
+        "R{reg} min value is negative, either use unsigned or 'var &= const'";
+    SizeZero { reg: u8, min: u64, max: u64 } = EACCES,
+        "R{reg} invalid zero-sized read: u64=[{min},{max}]";
+    SizeUnbounded { reg: u8 } = EACCES,
+        "R{reg} unbounded memory access, use 'var &= const' or 'if (var < const)'";
+    MapFunc { map_type: u32, name: &'static str, id: i32 } = EINVAL,
+        "cannot pass map_type {map_type} into func bpf_{name}#{id}";
+    StrNotReadOnly { reg: u8 } = EACCES, "R{reg} does not point to a readonly map'";
+    StrVariable { reg: u8 } = EACCES, "R{reg} is not a constant address'";
+    StrNoEnd { } = EINVAL, "string is not zero-terminated";
+    ReturnsStack { } = EINVAL, "cannot return stack pointer to the caller";
+    CallbackNotScalar { } = EACCES, "R0 not a scalar value";
+    CallbackRange { range: RangeText } = EINVAL, "At callback return the register R0 has{range}";
+    ReturnNotScalar { ty: &'static str } = EINVAL,
+        "At program exit the register R0 is not a known value ({ty})";
+    ReturnRange { range: RangeText } = EINVAL, "At program exit the register R0 has{range}";
+    LegacyLoad { } = EINVAL,
+        "BPF_LD_[ABS|IND] instructions not allowed for this program type";
+    LegacyLoadCtx { } = EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb";
+}
+
+/// A number and the range that it should have been in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RangeText {
+    is_known: [Option<i64>; 2],
+    min: i64,
+    max: i64,
+}
+
+impl RangeText {
+    pub(crate) fn new(num: &Scalar, min: i64, max: i64) -> RangeText {
+        let (lo, hi) = (num.smin(), num.smax());
+        let is_known = [(lo > i64::MIN).then_some(lo), (hi < i64::MAX).then_some(hi)];
+        RangeText { is_known, min, max }
+    }
+}
+
+impl fmt::Display for RangeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_known {
+            [None, None] => f.write_str(" unknown scalar value")?,
+            [lo, hi] => {
+                if let Some(v) = lo {
+                    write!(f, " smin={v}")?;
+                }
+                if let Some(v) = hi {
+                    write!(f, " smax={v}")?;
+                }
+            }
+        }
+        write!(f, " should have been in [{}, {}]", self.min, self.max)
+    }
 }

@@ -140,16 +140,8 @@ impl Oracle {
         })
     }
 
-    /// Links objects as the self-tests do: the result is linked once more, which puts offsets of variables right that the
-    /// first pass took from an extern.
+    /// Links objects as `bpftool gen object` does.
     pub(super) fn link(&self, inputs: &[&Path], output: &Path) -> Result<Vec<u8>, String> {
-        let first = output.with_extension("first.o");
-        self.link_once(inputs, &first)?;
-        self.link_once(&[&first], output)
-    }
-
-    /// As `bpftool gen object`.
-    fn link_once(&self, inputs: &[&Path], output: &Path) -> Result<Vec<u8>, String> {
         self.take_log();
         let path =
             |p: &Path| CString::new(p.as_os_str().as_encoded_bytes()).map_err(|e| e.to_string());

@@ -16,16 +16,6 @@ use crate::say;
 const KNOWN: &str = include_str!("../../objects-known.txt");
 const TAINTED: &str = "/proc/sys/kernel/tainted";
 
-/// Self-tests that are linked from several objects, as their Makefile lists them.
-const LINKED: &[(&str, &[&str])] = &[
-    ("test_static_linked", &["test_static_linked1", "test_static_linked2"]),
-    ("linked_funcs", &["linked_funcs1", "linked_funcs2"]),
-    ("linked_vars", &["linked_vars1", "linked_vars2"]),
-    ("linked_maps", &["linked_maps1", "linked_maps2"]),
-    ("linked_subskeleton", &["test_subskeleton_lib2", "test_subskeleton_lib", "test_subskeleton"]),
-    ("linked_usdt", &["test_usdt", "test_usdt_multispec"]),
-];
-
 /// How two loaders compare on an object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Outcome {
@@ -88,18 +78,6 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     for path in &objects {
         lines.push(compare(path, &host, &oracle, &known)?);
     }
-    for (name, parts) in LINKED {
-        let find = |part: &&str| objects.iter().find(|o| object_name(o) == **part);
-        if let Some(paths) = parts.iter().map(|p| find(&p)).collect::<Option<Vec<_>>>() {
-            lines.push(compare_linked(name, &paths, args, &host, &oracle, &known)?);
-        }
-    }
-    if args.link_each {
-        for path in &objects {
-            let name = object_name(path);
-            lines.push(compare_linked(&name, &[path], args, &host, &oracle, &known)?);
-        }
-    }
     if args.json {
         print_json(&lines, &failed)
     } else {
@@ -139,54 +117,23 @@ fn compare(
 ) -> Result<Line, Box<dyn Error>> {
     let name = object_name(path);
     let bytes = fs::read(path)?;
-    let ours = host.open(&name, &bytes).map(|object| ours::facts(&object));
-    let theirs = open_there(oracle, &name, &bytes);
-    Ok(judge(name, ours, theirs, known))
-}
-
-/// libbpf relocates what it would load; asked for all programs it may refuse where the default is fine.
-fn open_there(oracle: &Oracle, name: &str, bytes: &[u8]) -> Result<Facts, String> {
-    let open = |programs, sizes| oracle.open(name, bytes, programs, sizes);
-    open(Programs::All, Sizes::AsWritten)
+    let ours = host.open(&name, &bytes);
+    // libbpf relocates what it would load; asked for all programs it may refuse where the default is fine.
+    let open = |programs, sizes| oracle.open(&name, &bytes, programs, sizes);
+    let theirs = open(Programs::All, Sizes::AsWritten)
         .or_else(|_| open(Programs::All, Sizes::FilledIn))
         .or_else(|_| open(Programs::Default, Sizes::FilledIn))
-        .or_else(|_| open(Programs::Default, Sizes::AsWritten))
-}
-
-/// Links with both, then compares.
-fn compare_linked(
-    name: &str,
-    paths: &[&PathBuf],
-    args: &Args,
-    host: &Host,
-    oracle: &Oracle,
-    known: &BTreeMap<&str, &str>,
-) -> Result<Line, Box<dyn Error>> {
-    let read = |path: &&PathBuf| fs::read(path).map(|bytes| (object_name(path), bytes));
-    let inputs = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let inputs: Vec<(&str, &[u8])> =
-        inputs.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-    let ours = host.link(name, &inputs).map(|o| ours::facts(&o).without_numbering());
-    let paths: Vec<&Path> = paths.iter().map(|p| p.as_path()).collect();
-    let theirs = oracle
-        .link(&paths, &args.work.join("linked.o"))
-        .and_then(|bytes| open_there(oracle, name, &bytes))
-        .map(Facts::without_numbering);
-    Ok(judge(format!("{name} (linked)"), ours, theirs, known))
-}
-
-fn judge(
-    name: String,
-    ours: Result<Facts, String>,
-    theirs: Result<Facts, String>,
-    known: &BTreeMap<&str, &str>,
-) -> Line {
+        .or_else(|_| open(Programs::Default, Sizes::AsWritten));
     let (mut programs, mut insns) = (0, 0);
     let (mut outcome, mut detail) = match (ours, theirs) {
-        (Ok(ours), Ok(theirs)) => {
+        (Ok(object), Ok(theirs)) => {
+            let ours: Facts = ours::facts(&object);
             (programs, insns) = facts::compared(&ours, &theirs);
             let theirs = Facts { license: ours.license.clone(), ..theirs };
-            let detail = facts::differences(&ours, &theirs);
+            let mut detail = facts::differences(&ours, &theirs);
+            if ours::has_addresses(&object) && !detail.is_empty() {
+                detail.push("the object refers to kernel addresses".to_owned());
+            }
             (if detail.is_empty() { Outcome::Equal } else { Outcome::Differs }, detail)
         }
         (Err(ours), Err(theirs)) => {
@@ -201,7 +148,7 @@ fn judge(
         outcome = Outcome::Known;
         detail.insert(0, (*reason).to_owned());
     }
-    Line { name, outcome, programs, insns, detail }
+    Ok(Line { name, outcome, programs, insns, detail })
 }
 
 #[expect(clippy::print_stdout, reason = "the table is the command's output")]

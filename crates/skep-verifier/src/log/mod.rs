@@ -3,6 +3,8 @@
 //! `state` renders registers and stack slots in 6.18's notation. Passes write through [`Log`] and never
 //! look back at it.
 
+mod path;
+
 use core::fmt;
 
 /// How much is written (`log_level` of `BPF_PROG_LOAD`, without the statistics bit).

@@ -1,0 +1,107 @@
+//! Helper calls: may it be called, are its arguments right, and what is known of its result.
+
+use crate::domain::{Range, Scalar};
+use crate::env::{Callback, HelperLookup, HelperProto, RetType};
+use crate::pre::MapId;
+use crate::reject::RejectKind;
+use crate::state::{RegKind, RegState};
+use crate::walk::{Flow, Res, Stop, Walk};
+use skep_abi::insn::Reg;
+use skep_abi::uapi::{
+    BPF_FUNC_for_each_map_elem, BPF_FUNC_map_delete_elem, BPF_FUNC_map_lookup_elem,
+    BPF_FUNC_map_lookup_percpu_elem, BPF_FUNC_map_update_elem, BPF_FUNC_tail_call,
+    BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH,
+    BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PROG_ARRAY,
+};
+
+impl Walk<'_> {
+    pub(crate) fn exec_helper(&mut self, id: i32) -> Res<Flow> {
+        let env = self.env;
+        let proto: &HelperProto = match env.helper(id) {
+            HelperLookup::Known(p) => p,
+            HelperLookup::NotAllowed(name) => {
+                return Err(RejectKind::HelperNotAllowed { name: name.into(), id }.into());
+            }
+            HelperLookup::Unsupported(name) => {
+                return Err(RejectKind::HelperUnsupported { name: name.into(), id }.into());
+            }
+            HelperLookup::Unknown => return Err(RejectKind::HelperUnknown { id }.into()),
+        };
+        if proto.gpl_only && !self.is_gpl {
+            return Err(RejectKind::HelperGpl {}.into());
+        }
+        let args = self.check_args(proto)?;
+        if let Some(map) = args.map {
+            self.check_map_call(map, proto)?;
+        }
+        if proto.callback != Callback::None {
+            let callback = args.callback.ok_or(Stop::Bug("a callback helper without callback"))?;
+            self.schedule_callback(proto.callback, callback, args.map)?;
+        }
+        for fill in args.fills.into_iter().flatten() {
+            self.mark_filled(fill);
+        }
+        self.mark_caller_saved_lost();
+        let ret = match proto.ret {
+            // SOUND: a helper that comes back from a tail call failed, with some error.
+            RetType::Integer | RetType::TailCall => RegState::UNKNOWN,
+            RetType::Void => RegState::NOT_INIT,
+            RetType::MapValueOrNull => {
+                let map = args.map.ok_or(Stop::Bug("a map value without a map"))?;
+                let id = self.new_id();
+                RegState { id, ..RegState::pointer(RegKind::MapValueOrNull(map)) }
+            }
+        };
+        *self.cur.reg_mut(Reg::R0) = ret;
+        if proto.callback == Callback::Loop {
+            // The kernel knows no bounds of the result either.
+            self.cur.reg_mut(Reg::R0).num = Scalar::from_u64(Range::FULL);
+        }
+        if proto.changes_pkt_data {
+            self.mark_packet_pointers_lost();
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Every packet pointer, in every frame and spilled ones too, no longer is one (`clear_all_pkt_pointers`).
+    pub(crate) fn mark_packet_pointers_lost(&mut self) {
+        let lost = if self.is_privileged { RegState::UNKNOWN } else { RegState::NOT_INIT };
+        self.cur.update_regs(|r| r.kind.is_packet_any(), |r| *r = lost);
+    }
+
+    /// The helper works on this type of map (`check_map_func_compatibility`).
+    // Only types listed here are known to be sound; others are refused rather than guessed at.
+    #[expect(non_upper_case_globals, reason = "names are the uapi's own")]
+    fn check_map_call(&self, id: MapId, proto: &HelperProto) -> Res<()> {
+        let map = self.map(id)?;
+        let func = u32::try_from(proto.id).unwrap_or(u32::MAX);
+        let is_plain = matches!(
+            map.map_type,
+            BPF_MAP_TYPE_HASH
+                | BPF_MAP_TYPE_ARRAY
+                | BPF_MAP_TYPE_PERCPU_HASH
+                | BPF_MAP_TYPE_PERCPU_ARRAY
+                | BPF_MAP_TYPE_LRU_HASH
+                | BPF_MAP_TYPE_LRU_PERCPU_HASH
+        );
+        let is_percpu = matches!(
+            map.map_type,
+            BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_PERCPU_ARRAY | BPF_MAP_TYPE_LRU_PERCPU_HASH
+        );
+        let is_of_maps = map.inner.is_some();
+        let ok = match func {
+            BPF_FUNC_map_lookup_elem => is_plain || is_of_maps,
+            BPF_FUNC_map_update_elem | BPF_FUNC_map_delete_elem | BPF_FUNC_for_each_map_elem => {
+                is_plain
+            }
+            BPF_FUNC_map_lookup_percpu_elem => is_percpu,
+            BPF_FUNC_tail_call => map.map_type == BPF_MAP_TYPE_PROG_ARRAY,
+            _ => true,
+        };
+        if ok {
+            return Ok(());
+        }
+        let (map_type, name, id) = (map.map_type, proto.name, proto.id);
+        Err(RejectKind::MapFunc { map_type, name, id }.into())
+    }
+}

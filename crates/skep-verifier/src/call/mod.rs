@@ -1,0 +1,18 @@
+//! Calls: helpers by their prototypes, subprograms, callbacks, and the way back.
+
+mod args;
+mod callback;
+mod helper;
+mod subprog;
+
+use crate::state::RegState;
+use crate::walk::Walk;
+
+impl Walk<'_> {
+    /// R0 to R5 are lost in a call.
+    pub(crate) fn mark_caller_saved_lost(&mut self) {
+        for r in self.cur.cur_mut().regs.iter_mut().take(6) {
+            *r = RegState::NOT_INIT;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Calls of subprograms, and the way back from them; the end of the program.
+
+use crate::reject::{RangeText, RejectKind};
+use crate::state::{Frame, MAX_FRAMES, RegKind, RegState};
+use crate::walk::{Flow, Res, Stop, Walk};
+use skep_abi::insn::Reg;
+use std::rc::Rc;
+
+impl Walk<'_> {
+    /// A new activation of the function of a number (`setup_func_entry`).
+    pub(super) fn new_frame(&self, subprog: u16) -> Res<Frame> {
+        let depth = self.cur.frames.len();
+        if depth >= MAX_FRAMES {
+            return Err(RejectKind::CallDepth { frames: depth + 1 }.into());
+        }
+        let fp = RegState::pointer(RegKind::Stack(depth as u8));
+        Ok(Frame::new(subprog, self.idx, fp))
+    }
+
+    /// First slot of a function.
+    pub(super) fn entry(&self, subprog: u16) -> Res<u32> {
+        let s = self.prog.subprogs.get(usize::from(subprog));
+        s.map(|s| s.start).ok_or(Stop::Bug("no such function"))
+    }
+
+    // SOUND: the callee is walked with what this caller passes; nothing is assumed of it. A function that BTF calls
+    // global is walked the same way.
+    // DEVIATION: the kernel judges global functions once, by the types of their arguments.
+    pub(crate) fn exec_call(&mut self, off: i32) -> Res<Flow> {
+        let target = self.slot_at(off)?;
+        let subprog = self.prog.subprog_of.get(target as usize).copied();
+        let subprog = subprog.ok_or(Stop::Bug("a call was not resolved"))?;
+        let mut callee = self.new_frame(subprog)?;
+        let args = self.cur.cur().regs.iter().enumerate().take(6).skip(1);
+        for (to, (_, from)) in callee.regs.iter_mut().skip(1).zip(args) {
+            *to = *from;
+        }
+        self.mark_caller_saved_lost();
+        self.cur.frames.push(Rc::new(callee));
+        self.log_entered();
+        Ok(Flow::To(target))
+    }
+
+    pub(crate) fn exec_exit(&mut self) -> Res<Flow> {
+        if self.cur.cur_idx() == 0 {
+            self.check_return()?;
+            return Ok(Flow::End);
+        }
+        let r0 = *self.cur.reg(Reg::R0);
+        if matches!(r0.kind, RegKind::Stack(_)) {
+            return Err(RejectKind::ReturnsStack {}.into());
+        }
+        let (callsite, callback) = {
+            let f = self.cur.cur();
+            (f.callsite, f.callback)
+        };
+        if let Some(cb) = callback {
+            if !r0.is_scalar() {
+                return Err(RejectKind::CallbackNotScalar {}.into());
+            }
+            self.mark_precise(Reg::R0)?;
+            let (min, max) = cb.ret_range;
+            if r0.num.smin() < min || r0.num.smax() > max {
+                let range = RangeText::new(&r0.num, min, max);
+                return Err(RejectKind::CallbackRange { range }.into());
+            }
+        }
+        self.log_leaving();
+        self.cur.frames.pop();
+        self.log_returned(callsite, callback.is_some());
+        if callback.is_some() {
+            // Back to the call: it calls again or goes on, and the state there converges.
+            let mut state = self.cur.clone();
+            self.widen_to_previous(callsite, &mut state);
+            self.cur = state;
+            return Ok(Flow::To(callsite));
+        }
+        *self.cur.reg_mut(Reg::R0) = r0;
+        Ok(Flow::To(callsite + 1))
+    }
+
+    /// R0 at the end of the program (`check_return_code`).
+    fn check_return(&mut self) -> Res<()> {
+        self.check_readable(Reg::R0)?;
+        if self.is_secret(Reg::R0) {
+            return Err(RejectKind::LeakReturn { reg: 0 }.into());
+        }
+        let Some((min, max)) = self.props.ret_range else { return Ok(()) };
+        let r0 = *self.cur.reg(Reg::R0);
+        if !r0.is_scalar() {
+            return Err(RejectKind::ReturnNotScalar { ty: r0.kind.name() }.into());
+        }
+        self.mark_precise(Reg::R0)?;
+        if r0.num.smin() < min || r0.num.smax() > max {
+            let range = RangeText::new(&r0.num, min, max);
+            return Err(RejectKind::ReturnRange { range }.into());
+        }
+        Ok(())
+    }
+}

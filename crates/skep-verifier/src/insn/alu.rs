@@ -1,0 +1,277 @@
+//! Arithmetic on numbers, moves and 64-bit immediates.
+
+use crate::domain::Scalar;
+use crate::reject::RejectKind;
+use crate::state::{RegKind, RegState};
+use crate::walk::{Res, Stop, Walk, unsupported};
+use skep_abi::insn::{AluOp, EndianOp, Imm64, Reg, Size, Src, Width};
+
+/// The operator as messages show it (`bpf_alu_string`).
+pub(super) fn op_text(op: AluOp) -> &'static str {
+    match op {
+        AluOp::Add => "+=",
+        AluOp::Sub => "-=",
+        AluOp::Mul => "*=",
+        AluOp::Div => "/=",
+        AluOp::Sdiv => "s/=",
+        AluOp::Or => "|=",
+        AluOp::And => "&=",
+        AluOp::Lsh => "<<=",
+        AluOp::Rsh => ">>=",
+        AluOp::Arsh => "s>>=",
+        AluOp::Mod => "%=",
+        AluOp::Smod => "s%=",
+        AluOp::Xor => "^=",
+        AluOp::Mov => "=",
+    }
+}
+
+fn bits(width: Width) -> u32 {
+    match width {
+        Width::W32 => 32,
+        Width::W64 => 64,
+    }
+}
+
+impl Walk<'_> {
+    pub(crate) fn exec_alu(&mut self, width: Width, op: AluOp, dst: Reg, src: Src) -> Res<()> {
+        if op == AluOp::Mov {
+            return self.exec_mov(width, dst, src);
+        }
+        self.check_src(src)?;
+        self.check_readable(dst)?;
+        check_imm(width, op, src)?;
+        self.check_writable(dst)?;
+
+        let dst_is_ptr = self.cur.reg(dst).is_pointer();
+        let operand = match src {
+            Src::Reg(r) => *self.cur.reg(r),
+            Src::Imm(imm) => RegState::scalar(Scalar::imm(imm)),
+        };
+        if dst_is_ptr && operand.is_pointer() {
+            if op == AluOp::Sub && self.is_privileged {
+                // SOUND: the difference of two addresses is some number.
+                *self.cur.reg_mut(dst) = RegState::UNKNOWN;
+                return Ok(());
+            }
+            let op = op_text(op);
+            return Err(RejectKind::PointerOpPointer { reg: dst.num(), op }.into());
+        }
+        if dst_is_ptr {
+            // What the pointer is proved to reach depends on the offset's bounds.
+            if let Src::Reg(r) = src {
+                self.mark_precise(r)?;
+            }
+            let ptr = *self.cur.reg(dst);
+            return self.adjust_pointer(
+                width,
+                op,
+                dst,
+                ptr,
+                operand,
+                super::pointer::Order::PtrFirst,
+            );
+        }
+        if operand.is_pointer() {
+            self.mark_precise(dst)?;
+            let off = *self.cur.reg(dst);
+            return self.adjust_pointer(
+                width,
+                op,
+                dst,
+                operand,
+                off,
+                super::pointer::Order::PtrLast,
+            );
+        }
+        self.adjust_scalar(width, op, dst, src, &operand.num);
+        Ok(())
+    }
+
+    /// Arithmetic of two numbers, and what becomes of the links of `dst`.
+    fn adjust_scalar(&mut self, width: Width, op: AluOp, dst: Reg, src: Src, operand: &Scalar) {
+        let is_privileged = self.is_privileged;
+        let r = self.cur.reg_mut(dst);
+        r.num = r.num.alu(width, op, operand);
+        // SOUND: `r = x + K` stays linked to `x` only for one addition of a small constant at full width, so
+        // that the sum of bounds and constant cannot wrap when bounds are passed along the link.
+        let delta = match (op, width, src) {
+            (AluOp::Add, Width::W64, _) if r.id != 0 && is_privileged && !r.is_shifted => {
+                operand.const_value().and_then(|v| i32::try_from(v).ok())
+            }
+            _ => None,
+        };
+        match delta {
+            Some(k) => {
+                r.is_shifted = true;
+                r.off = k;
+            }
+            None => r.unlink(),
+        }
+    }
+
+    /// Gives a number an id before it is copied, so that copies learn from each other's comparisons.
+    pub(crate) fn link_before_copy(&mut self, r: Reg) {
+        let reg = *self.cur.reg(r);
+        if !reg.is_scalar() {
+            return;
+        }
+        let mut id = reg.id;
+        if reg.is_shifted {
+            self.cur.reg_mut(r).unlink();
+            id = 0;
+        }
+        if id == 0 && reg.num.const_value().is_none() {
+            let id = self.new_id();
+            self.cur.reg_mut(r).id = id;
+        }
+    }
+
+    fn exec_mov(&mut self, width: Width, dst: Reg, src: Src) -> Res<()> {
+        self.check_src(src)?;
+        self.check_writable(dst)?;
+        let src = match src {
+            Src::Imm(imm) => {
+                let v = Scalar::imm(imm);
+                *self.cur.reg_mut(dst) = RegState::scalar(match width {
+                    Width::W64 => v,
+                    Width::W32 => v.zero_extend32(),
+                });
+                return Ok(());
+            }
+            Src::Reg(r) => r,
+        };
+        match width {
+            Width::W64 => {
+                self.link_before_copy(src);
+                *self.cur.reg_mut(dst) = *self.cur.reg(src);
+            }
+            Width::W32 => {
+                if self.is_secret(src) {
+                    return Err(RejectKind::PartialPointerCopy { reg: src.num() }.into());
+                }
+                let from = *self.cur.reg(src);
+                if !from.is_scalar() {
+                    // SOUND: half an address is some 32-bit number.
+                    *self.cur.reg_mut(dst) = RegState::scalar(Scalar::loaded(Size::W));
+                    return Ok(());
+                }
+                // SOUND: only a number whose upper half is zero equals its zero-extended copy.
+                let fits = from.width_bits() <= 32;
+                if fits {
+                    self.link_before_copy(src);
+                }
+                let mut copy = *self.cur.reg(src);
+                if !fits {
+                    copy.unlink();
+                }
+                copy.num = copy.num.zero_extend32();
+                *self.cur.reg_mut(dst) = copy;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn exec_movsx(&mut self, width: Width, from: Size, dst: Reg, src: Reg) -> Res<()> {
+        self.check_readable(src)?;
+        self.check_writable(dst)?;
+        if self.is_secret(src) {
+            return Err(RejectKind::SignExtendPointer { reg: src.num() }.into());
+        }
+        let value = *self.cur.reg(src);
+        if !value.is_scalar() {
+            let size = if width == Width::W32 { Size::W } else { Size::DW };
+            // SOUND: part of an address is some number.
+            *self.cur.reg_mut(dst) = RegState::scalar(Scalar::loaded(size));
+            return Ok(());
+        }
+        // SOUND: a number below the sign bit equals its extension.
+        let unchanged = value.num.umax() < 1u64 << (from.bits() - 1);
+        if unchanged {
+            self.link_before_copy(src);
+        }
+        let mut copy = *self.cur.reg(src);
+        if !unchanged {
+            copy.unlink();
+        }
+        copy.num = copy.num.sign_extend(from, width);
+        *self.cur.reg_mut(dst) = copy;
+        Ok(())
+    }
+
+    pub(crate) fn exec_neg(&mut self, width: Width, dst: Reg) -> Res<()> {
+        self.check_unary(dst)?;
+        let r = self.cur.reg_mut(dst);
+        *r = match r.kind {
+            RegKind::Scalar => RegState::scalar(r.num.neg(width)),
+            _ => RegState::UNKNOWN,
+        };
+        Ok(())
+    }
+
+    pub(crate) fn exec_endian(&mut self, op: EndianOp, size: Size, dst: Reg) -> Res<()> {
+        self.check_unary(dst)?;
+        let r = self.cur.reg_mut(dst);
+        *r = match r.kind {
+            RegKind::Scalar => RegState::scalar(r.num.endian(op, size)),
+            _ => RegState::UNKNOWN,
+        };
+        Ok(())
+    }
+
+    fn check_unary(&self, dst: Reg) -> Res<()> {
+        self.check_readable(dst)?;
+        if self.is_secret(dst) {
+            return Err(RejectKind::PointerArithmetic { reg: dst.num() }.into());
+        }
+        self.check_writable(dst)
+    }
+
+    pub(crate) fn exec_ld_imm64(&mut self, dst: Reg, imm: Imm64) -> Res<()> {
+        self.check_writable(dst)?;
+        let map = |walk: &Self, fd_idx: i32| {
+            u32::try_from(fd_idx)
+                .ok()
+                .and_then(|i| walk.prog.maps.by_fd_idx(i))
+                .ok_or(Stop::Bug("a map was not resolved"))
+        };
+        let value = match imm {
+            Imm64::Value(v) => RegState::scalar(Scalar::constant(v)),
+            Imm64::MapIdx(i, _) => RegState::pointer(RegKind::Map(map(self, i)?)),
+            Imm64::MapIdxValue(i, off) => {
+                let off = i32::try_from(off).map_err(|_| Stop::Bug("map offset not checked"))?;
+                RegState { off, ..RegState::pointer(RegKind::MapValue(map(self, i)?)) }
+            }
+            Imm64::Func(off, _) => {
+                let at = self.slot_at(off)?;
+                let subprog = self.prog.subprog_of.get(at as usize).copied();
+                let subprog = subprog.ok_or(Stop::Bug("a function was not resolved"))?;
+                RegState::pointer(RegKind::Func(subprog))
+            }
+            Imm64::MapFd(..) | Imm64::MapValue(..) | Imm64::BtfId(..) => {
+                return Err(unsupported("this form of ld_imm64"));
+            }
+        };
+        *self.cur.reg_mut(dst) = value;
+        Ok(())
+    }
+}
+
+/// Immediates that no operation of this kind may have.
+fn check_imm(width: Width, op: AluOp, src: Src) -> Res<()> {
+    let Src::Imm(imm) = src else { return Ok(()) };
+    match op {
+        AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod if imm == 0 => {
+            Err(RejectKind::DivByZero {}.into())
+        }
+        AluOp::Lsh | AluOp::Rsh | AluOp::Arsh
+            if u32::try_from(imm).is_ok_and(|n| n < bits(width)) =>
+        {
+            Ok(())
+        }
+        AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => {
+            Err(RejectKind::InvalidShift { count: imm }.into())
+        }
+        _ => Ok(()),
+    }
+}

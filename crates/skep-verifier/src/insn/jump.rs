@@ -1,0 +1,411 @@
+//! Conditional jumps: which edges are possible, and what each teaches about the operands.
+
+use crate::domain::{Edge, Scalar, branch_taken, refine};
+use crate::pre::MapTable;
+use crate::prune::LinkSet;
+use crate::reject::RejectKind;
+use crate::state::{PacketRange, Place, RegKind, RegState, VerifierState};
+use crate::walk::{Flow, Res, Walk};
+use skep_abi::insn::{AluOp, JmpOp, Reg, Src, Width};
+
+/// The packet reaches no further than this behind a pointer (`MAX_PACKET_OFF`).
+const MAX_PACKET_OFF: u64 = 0xffff;
+
+/// Operands swapped, same truth (`flip_opcode`).
+fn flip(op: JmpOp) -> JmpOp {
+    match op {
+        JmpOp::Gt => JmpOp::Lt,
+        JmpOp::Ge => JmpOp::Le,
+        JmpOp::Lt => JmpOp::Gt,
+        JmpOp::Le => JmpOp::Ge,
+        JmpOp::Sgt => JmpOp::Slt,
+        JmpOp::Sge => JmpOp::Sle,
+        JmpOp::Slt => JmpOp::Sgt,
+        JmpOp::Sle => JmpOp::Sge,
+        JmpOp::Eq | JmpOp::Ne | JmpOp::Set => op,
+    }
+}
+
+impl Walk<'_> {
+    pub(crate) fn exec_may_goto(&mut self, off: i16) -> Res<Flow> {
+        self.jumps_processed += 1;
+        // The path in hand leaves the loop; the one that stays is put aside, with what the loop changes made
+        // unknown so that it converges.
+        let mut stays = self.cur.clone();
+        stays.may_goto_depth = stays.may_goto_depth.saturating_add(1);
+        self.widen_to_previous(self.idx, &mut stays);
+        self.push_path(self.idx + 1, stays)?;
+        self.jump_target(off.into())
+    }
+
+    pub(crate) fn exec_jump_if(
+        &mut self,
+        width: Width,
+        op: JmpOp,
+        dst: Reg,
+        src: Src,
+        off: i16,
+    ) -> Res<Flow> {
+        self.jumps_processed += 1;
+        self.check_readable(dst)?;
+        self.check_src(src)?;
+        let a = *self.cur.reg(dst);
+        let b = match src {
+            Src::Reg(r) => *self.cur.reg(r),
+            Src::Imm(imm) => RegState::scalar(Scalar::imm(imm)),
+        };
+        if let Src::Reg(r) = src {
+            let both_packet = a.kind.is_packet_any() && b.kind.is_packet_any();
+            if !both_packet && self.is_secret(r) {
+                return Err(RejectKind::PointerComparison { reg: r.num() }.into());
+            }
+        }
+        if let Some(edge) = decide(width, op, &a, &b) {
+            // The other edge was never looked at: that rests on these numbers.
+            if a.is_scalar() {
+                self.mark_precise(dst)?;
+            }
+            if let Src::Reg(r) = src
+                && b.is_scalar()
+            {
+                self.mark_precise(r)?;
+            }
+            self.check_null_comparison(width, op, dst, src, &a, &b)?;
+            return match edge {
+                Edge::Jump => self.jump_target(off.into()),
+                Edge::Fallthrough => Ok(Flow::Next),
+            };
+        }
+        self.check_null_comparison(width, op, dst, src, &a, &b)?;
+
+        let frame = self.cur.cur_idx() as u8;
+        let links = self.collect_links(dst, src);
+        let mut jumped = self.cur.clone();
+        let target = self.slot_at(off.into())?;
+        let mut possible = [true, true];
+        if a.is_scalar() && b.is_scalar() {
+            for (edge, state, ok) in
+                [(Edge::Fallthrough, &mut self.cur, 0usize), (Edge::Jump, &mut jumped, 1usize)]
+            {
+                let (mut x, mut y) = (a.num, b.num);
+                if refine(op, width, edge, &mut x, &mut y).is_err() {
+                    possible[ok] = false;
+                    continue;
+                }
+                state.reg_mut(dst).num = x;
+                if let Src::Reg(r) = src
+                    && r != dst
+                {
+                    state.reg_mut(r).num = y;
+                    sync_links(state, frame, r, &links);
+                }
+                sync_links(state, frame, dst, &links);
+            }
+        } else {
+            let maps = &self.prog.maps;
+            learn_pointers(maps, (width, op, dst, src), &mut self.cur, &mut jumped);
+        }
+        match possible {
+            // SOUND: no pair of numbers takes a contradicted edge, but that rests on their bounds.
+            [true, false] | [false, true] => {
+                self.mark_precise(dst)?;
+                if let Src::Reg(r) = src {
+                    self.mark_precise(r)?;
+                }
+                if possible[0] {
+                    return Ok(Flow::Next);
+                }
+                self.cur = jumped;
+                Ok(Flow::To(target))
+            }
+            [true, true] => {
+                self.push_path(target, jumped)?;
+                Ok(Flow::Next)
+            }
+            [false, false] => {
+                self.mark_precise(dst)?;
+                if let Src::Reg(r) = src {
+                    self.mark_precise(r)?;
+                }
+                Ok(Flow::End)
+            }
+        }
+    }
+
+    /// Which comparisons of an address an unprivileged program may make.
+    fn check_null_comparison(
+        &self,
+        width: Width,
+        op: JmpOp,
+        dst: Reg,
+        src: Src,
+        a: &RegState,
+        b: &RegState,
+    ) -> Res<()> {
+        if !self.is_secret(dst) {
+            return Ok(());
+        }
+        let null_check = width == Width::W64
+            && src == Src::Imm(0)
+            && matches!(op, JmpOp::Eq | JmpOp::Ne)
+            && (a.kind.may_be_null() || is_not_null(a));
+        if null_check || packet_comparison(width, op, src, a, b).is_some() {
+            return Ok(());
+        }
+        Err(RejectKind::PointerComparison { reg: dst.num() }.into())
+    }
+
+    /// Finds the registers that learn with the operands, and records them for precision (`collect_linked_regs`).
+    fn collect_links(&mut self, dst: Reg, src: Src) -> LinkSet {
+        let mut set = LinkSet::default();
+        let other = match src {
+            Src::Reg(r) if r != dst => Some(r),
+            Src::Reg(_) | Src::Imm(_) => None,
+        };
+        for r in [other, Some(dst)].into_iter().flatten() {
+            let id = self.cur.reg(r).id;
+            if !self.cur.reg(r).is_scalar() || id == 0 {
+                continue;
+            }
+            let mut dropped = Vec::new();
+            for (f, frame) in (0u8..).zip(&self.cur.frames) {
+                let regs = (0u8..).zip(&frame.regs).map(|(n, r)| (Place::Reg(f, n), r));
+                let spills = (0u8..)
+                    .zip(&frame.stack)
+                    .filter_map(|(n, s)| Some((Place::Slot(f, n), s.spill()?)));
+                for (place, _) in regs.chain(spills).filter(|(_, r)| r.is_scalar() && r.id == id) {
+                    if !set.add(place) {
+                        dropped.push(place);
+                    }
+                }
+            }
+            for place in dropped {
+                // SOUND: what precision could not follow must not learn.
+                if let Some(r) = place_mut(&mut self.cur, place) {
+                    r.unlink();
+                }
+            }
+        }
+        if set.len() > 1
+            && let Some(step) = self.history.last_mut()
+        {
+            step.links = Some(set.share());
+        }
+        set
+    }
+}
+
+fn place_mut(state: &mut VerifierState, place: Place) -> Option<&mut RegState> {
+    match place {
+        Place::Reg(f, r) => state.frame_mut(f)?.regs.get_mut(usize::from(r)),
+        Place::Slot(f, s) => {
+            let slot = state.frame_mut(f)?.stack.get_mut(usize::from(s))?;
+            slot.is_spill().then_some(&mut slot.reg)
+        }
+    }
+}
+
+/// Gives the registers that are linked to `reg` what was learned of it (`sync_linked_regs`).
+fn sync_links(state: &mut VerifierState, frame: u8, reg: Reg, links: &LinkSet) {
+    let Some(known) = state.at(Place::Reg(frame, reg.num())).copied() else { return };
+    if known.id == 0 || !known.is_scalar() {
+        return;
+    }
+    for place in links.places() {
+        if place == Place::Reg(frame, reg.num()) {
+            continue;
+        }
+        let Some(other) = place_mut(state, place) else { continue };
+        if !other.is_scalar() || other.id != known.id {
+            continue;
+        }
+        let shift = |r: &RegState| if r.is_shifted { i64::from(r.off) } else { 0 };
+        // SOUND: other = known + delta, for every value that `known` can have.
+        other.num = match shift(other) - shift(&known) {
+            0 => known.num,
+            delta => known.num.alu(Width::W64, AluOp::Add, &Scalar::constant(delta as u64)),
+        };
+    }
+}
+
+/// Kinds that are surely not NULL (`reg_not_null`).
+fn is_not_null(r: &RegState) -> bool {
+    matches!(r.kind, RegKind::MapValue(_) | RegKind::MapKey(_) | RegKind::Map(_))
+}
+
+/// The edge that is surely taken (`is_branch_taken`).
+fn decide(width: Width, op: JmpOp, a: &RegState, b: &RegState) -> Option<Edge> {
+    if a.is_scalar() && b.is_scalar() {
+        return branch_taken(op, width, &a.num, &b.num);
+    }
+    if width == Width::W32 {
+        return None;
+    }
+    if a.kind.is_packet_any() && b.kind.is_packet_any() {
+        return decide_packet(op, a, b);
+    }
+    let (ptr, num) = if a.is_pointer() { (a, b) } else { (b, a) };
+    if !num.is_null() || !is_not_null(ptr) {
+        return None;
+    }
+    match op {
+        JmpOp::Eq => Some(Edge::Fallthrough),
+        JmpOp::Ne => Some(Edge::Jump),
+        _ => None,
+    }
+}
+
+// SOUND: a range of `AtEnd` or `BeyondEnd` was learned from a comparison of this very pointer.
+fn decide_packet(op: JmpOp, a: &RegState, b: &RegState) -> Option<Edge> {
+    let (ptr, op) = match (a.kind, b.kind) {
+        (_, RegKind::PacketEnd) => (a, op),
+        (RegKind::PacketEnd, _) => (b, flip(op)),
+        _ => return None,
+    };
+    let RegKind::Packet(range) = ptr.kind else { return None };
+    match (op, range) {
+        (JmpOp::Gt, PacketRange::BeyondEnd) => Some(Edge::Jump),
+        (JmpOp::Le, PacketRange::BeyondEnd) => Some(Edge::Fallthrough),
+        (JmpOp::Ge, PacketRange::AtEnd | PacketRange::BeyondEnd) => Some(Edge::Jump),
+        (JmpOp::Lt, PacketRange::AtEnd | PacketRange::BeyondEnd) => Some(Edge::Fallthrough),
+        _ => None,
+    }
+}
+
+/// A comparison of a packet pointer with the end of what it points into: `ptr op end`.
+struct PacketComparison {
+    ptr_is_dst: bool,
+    op: JmpOp,
+}
+
+fn packet_comparison(
+    width: Width,
+    op: JmpOp,
+    src: Src,
+    a: &RegState,
+    b: &RegState,
+) -> Option<PacketComparison> {
+    let is_start = |r: &RegState| {
+        matches!(r.kind, RegKind::Packet(_))
+            && r.off == 0
+            && r.num.const_value() == Some(0)
+            && r.id == 0
+    };
+    let bounds = |ptr: &RegState, end: &RegState| match ptr.kind {
+        RegKind::Packet(_) => end.kind == RegKind::PacketEnd,
+        RegKind::PacketMeta(_) => is_start(end),
+        _ => false,
+    };
+    if width == Width::W32
+        || src == Src::Imm(0)
+        || !matches!(op, JmpOp::Gt | JmpOp::Ge | JmpOp::Lt | JmpOp::Le)
+    {
+        return None;
+    }
+    if bounds(a, b) {
+        Some(PacketComparison { ptr_is_dst: true, op })
+    } else if bounds(b, a) {
+        Some(PacketComparison { ptr_is_dst: false, op: flip(op) })
+    } else {
+        None
+    }
+}
+
+/// What a comparison of pointers teaches on each edge.
+fn learn_pointers(
+    maps: &MapTable,
+    (width, op, dst, src): (Width, JmpOp, Reg, Src),
+    fall: &mut VerifierState,
+    jump: &mut VerifierState,
+) {
+    let a = *fall.reg(dst);
+    let b = match src {
+        Src::Reg(r) => *fall.reg(r),
+        Src::Imm(imm) => RegState::scalar(Scalar::imm(imm)),
+    };
+    if let Some(c) = packet_comparison(width, op, src, &a, &b) {
+        let (ptr, reg) = match src {
+            Src::Reg(r) if !c.ptr_is_dst => (b, r),
+            Src::Reg(_) | Src::Imm(_) => (a, dst),
+        };
+        // SOUND: `ptr <= end` means that all bytes below `ptr` are in the packet, `ptr < end` one more.
+        let (inside, outside, strict) = match c.op {
+            JmpOp::Gt => (fall, jump, false),
+            JmpOp::Ge => (fall, jump, true),
+            JmpOp::Lt => (jump, fall, true),
+            _ => (jump, fall, false),
+        };
+        extend_range(inside, &ptr, strict);
+        if matches!(ptr.kind, RegKind::Packet(_)) {
+            let range = if strict { PacketRange::AtEnd } else { PacketRange::BeyondEnd };
+            outside.reg_mut(reg).kind = RegKind::Packet(range);
+        }
+        return;
+    }
+    if width == Width::W32 || !matches!(op, JmpOp::Eq | JmpOp::Ne) {
+        return;
+    }
+    let (equal, unequal) = if op == JmpOp::Eq { (jump, fall) } else { (fall, jump) };
+    if b.is_null() && a.kind.may_be_null() && matches!(src, Src::Imm(_)) {
+        resolve_null(maps, equal, a.id, NullCheck::IsNull);
+        resolve_null(maps, unequal, a.id, NullCheck::NotNull);
+    } else if a.is_pointer() && b.is_pointer() && a.kind.may_be_null() != b.kind.may_be_null() {
+        // SOUND: equal to a pointer that is not NULL.
+        let (maybe, other) = if a.kind.may_be_null() { (a, b) } else { (b, a) };
+        if is_not_null(&other) && other.off == 0 && other.num.const_value() == Some(0) {
+            resolve_null(maps, equal, maybe.id, NullCheck::NotNull);
+        }
+    }
+}
+
+/// Lets every packet pointer of the same variable part know how far the packet reaches (`find_good_pkt_pointers`).
+fn extend_range(state: &mut VerifierState, ptr: &RegState, strict: bool) {
+    let Ok(off) = u64::try_from(ptr.off) else { return };
+    if off == 0 && strict {
+        // The kernel learns nothing from this comparison, though one byte could be.
+        return;
+    }
+    // SOUND: with the largest offset within the packet's limit, offset and range cannot overflow.
+    if ptr.num.umax().saturating_add(off) > MAX_PACKET_OFF {
+        return;
+    }
+    let Ok(range) = u16::try_from(off + u64::from(strict)) else { return };
+    let (kind, id) = (ptr.kind, ptr.id);
+    state.update_regs(
+        |r| r.kind.same_packet(kind) && r.id == id,
+        |r| {
+            let range = match r.kind.packet_range() {
+                Some(PacketRange::Bytes(old)) => old.max(range),
+                Some(PacketRange::AtEnd | PacketRange::BeyondEnd) | None => range,
+            };
+            r.kind = r.kind.with_range(PacketRange::Bytes(range));
+        },
+    );
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NullCheck {
+    IsNull,
+    NotNull,
+}
+
+/// Tells every copy of a pointer whether it is NULL (`mark_ptr_or_null_regs`).
+// SOUND: copies share an id, which is given by each lookup anew, and a pointer that may be NULL cannot be moved.
+fn resolve_null(maps: &MapTable, state: &mut VerifierState, id: u32, check: NullCheck) {
+    state.update_regs(
+        |r| r.kind.may_be_null() && r.id == id,
+        |r| {
+            *r = match (check, r.kind) {
+                (NullCheck::IsNull, _) => RegState::scalar(Scalar::ZERO),
+                (NullCheck::NotNull, RegKind::MapValueOrNull(m)) => {
+                    let kind = match maps.get(m).and_then(|e| e.inner) {
+                        Some(inner) => RegKind::Map(inner),
+                        None => RegKind::MapValue(m),
+                    };
+                    RegState { kind, id: 0, ..*r }
+                }
+                (NullCheck::NotNull, _) => *r,
+            };
+        },
+    );
+}

@@ -1,0 +1,167 @@
+//! Loads, stores and atomics: what the registers must be; `mem/` judges the address.
+
+use crate::domain::Scalar;
+use crate::mem::{Align, Direction, Extend, MemAccess, Value};
+use crate::reject::RejectKind;
+use crate::state::{RegKind, RegState};
+use crate::walk::{Access, Res, Walk};
+use skep_abi::insn::{AtomicOp, Reg, Size, Src};
+
+impl Walk<'_> {
+    pub(crate) fn exec_load(
+        &mut self,
+        size: Size,
+        signed: bool,
+        dst: Reg,
+        src: Reg,
+        off: i16,
+    ) -> Res<()> {
+        let extend = if signed { Extend::Sign } else { Extend::Zero };
+        self.load(size, extend, dst, src, off, Align::Natural)
+    }
+
+    fn load(
+        &mut self,
+        size: Size,
+        extend: Extend,
+        dst: Reg,
+        src: Reg,
+        off: i16,
+        align: Align,
+    ) -> Res<()> {
+        self.check_readable(src)?;
+        self.check_writable(dst)?;
+        let kind = self.cur.reg(src).kind;
+        let ctx_off = i32::from(off);
+        let access = MemAccess { base: src, off: off.into(), size, align };
+        self.access_memory(access, Direction::Read { into: Some(dst), extend })?;
+        self.note_access(kind, ctx_off)
+    }
+
+    pub(crate) fn exec_store(&mut self, size: Size, dst: Reg, off: i16, src: Src) -> Res<()> {
+        self.check_src(src)?;
+        self.check_readable(dst)?;
+        let kind = self.cur.reg(dst).kind;
+        let access = MemAccess { base: dst, off: off.into(), size, align: Align::Natural };
+        let value = match src {
+            Src::Reg(r) => Value::Reg(r),
+            Src::Imm(imm) => Value::Imm(imm),
+        };
+        self.access_memory(access, Direction::Write { value })?;
+        self.note_access(kind, off.into())
+    }
+
+    pub(crate) fn exec_load_acquire(
+        &mut self,
+        size: Size,
+        dst: Reg,
+        src: Reg,
+        off: i16,
+    ) -> Res<()> {
+        self.check_readable(src)?;
+        if !self.allows_atomic(src) {
+            let ty = self.cur.reg(src).kind.name();
+            return Err(RejectKind::AtomicLoad { reg: src.num(), ty }.into());
+        }
+        self.load(size, Extend::Zero, dst, src, off, Align::Strict)
+    }
+
+    pub(crate) fn exec_store_release(
+        &mut self,
+        size: Size,
+        dst: Reg,
+        src: Reg,
+        off: i16,
+    ) -> Res<()> {
+        self.check_readable(dst)?;
+        self.check_readable(src)?;
+        if !self.allows_atomic(dst) {
+            let ty = self.cur.reg(dst).kind.name();
+            return Err(RejectKind::AtomicStore { reg: dst.num(), ty }.into());
+        }
+        let kind = self.cur.reg(dst).kind;
+        let access = MemAccess { base: dst, off: off.into(), size, align: Align::Strict };
+        self.access_memory(access, Direction::Write { value: Value::Reg(src) })?;
+        self.note_access(kind, off.into())
+    }
+
+    pub(crate) fn exec_atomic(
+        &mut self,
+        size: Size,
+        op: AtomicOp,
+        dst: Reg,
+        src: Reg,
+        off: i16,
+    ) -> Res<()> {
+        self.check_readable(src)?;
+        self.check_readable(dst)?;
+        let loaded = match op {
+            AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => None,
+            AtomicOp::FetchAdd
+            | AtomicOp::FetchOr
+            | AtomicOp::FetchAnd
+            | AtomicOp::FetchXor
+            | AtomicOp::Xchg => Some(src),
+            AtomicOp::Cmpxchg => Some(Reg::R0),
+        };
+        if op == AtomicOp::Cmpxchg {
+            self.check_readable(Reg::R0)?;
+            if self.is_secret(Reg::R0) {
+                return Err(RejectKind::LeakIntoMem { reg: 0 }.into());
+            }
+        }
+        if self.is_secret(src) {
+            return Err(RejectKind::LeakIntoMem { reg: src.num() }.into());
+        }
+        if !self.allows_atomic(dst) {
+            let ty = self.cur.reg(dst).kind.name();
+            return Err(RejectKind::AtomicStore { reg: dst.num(), ty }.into());
+        }
+        if let Some(r) = loaded {
+            self.check_writable(r)?;
+        }
+        let kind = self.cur.reg(dst).kind;
+        let access = MemAccess { base: dst, off: off.into(), size, align: Align::Strict };
+        // The address register may also receive the old value: judge the write while it is still there.
+        self.access_memory(access, Direction::Read { into: None, extend: Extend::Zero })?;
+        self.access_memory(access, Direction::Write { value: Value::Unknown })?;
+        if let Some(r) = loaded {
+            // SOUND: the old value of memory; nothing is known of it but its width.
+            // DEVIATION: from a spilled number the kernel keeps the bounds.
+            *self.cur.reg_mut(r) = RegState::scalar(Scalar::loaded(size));
+        }
+        self.note_access(kind, off.into())
+    }
+
+    /// Whether atomics may go through the register (`atomic_ptr_type_ok`).
+    fn allows_atomic(&self, r: Reg) -> bool {
+        match self.cur.reg(r).kind {
+            RegKind::Ctx | RegKind::Packet(_) | RegKind::PacketMeta(_) => false,
+            RegKind::NotInit
+            | RegKind::Scalar
+            | RegKind::Map(_)
+            | RegKind::MapValue(_)
+            | RegKind::MapValueOrNull(_)
+            | RegKind::MapKey(_)
+            | RegKind::Stack(_)
+            | RegKind::PacketEnd
+            | RegKind::Func(_) => true,
+        }
+    }
+
+    /// Remembers what the instruction accesses: one that is rewritten for the context must do so on every path.
+    fn note_access(&mut self, kind: RegKind, off: i32) -> Res<()> {
+        let access = match kind {
+            RegKind::Ctx if self.props.ctx.raw_memory.is_none() => {
+                Access::Ctx(u32::try_from(off).unwrap_or(u32::MAX))
+            }
+            _ => Access::Plain,
+        };
+        let Some(facts) = self.facts.get_mut(self.idx as usize) else { return Ok(()) };
+        if facts.access != Access::None && facts.access != access {
+            return Err(RejectKind::DifferentPointers {}.into());
+        }
+        facts.access = access;
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! Memory: may this address be accessed, and what comes of it. One file for each kind of pointer.
+//!
+//! [`Walk::access_memory`] is what loads, stores and atomics use; [`Walk::check_helper_mem`] what helpers use for
+//! the memory that they are given. Neighbours: `insn/memory` and `call/args` call these.
+
+mod ctx;
+mod map;
+mod packet;
+mod region;
+mod stack;
+
+use crate::domain::{Scalar, Tnum};
+use crate::env::{MemAccess as HelperAccess, PacketAccess};
+use crate::reject::RejectKind;
+use crate::state::{RegKind, RegState};
+use crate::walk::{Res, Walk};
+use skep_abi::insn::{Reg, Size, Width};
+
+pub(crate) use ctx::field_at;
+pub(crate) use region::ZeroSize;
+pub(crate) use stack::RawFill;
+
+/// Whether an access must be aligned beyond what the pointer's kind demands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Align {
+    /// As the pointer's kind demands.
+    Natural,
+    /// To its size.
+    Strict,
+}
+
+/// How a narrow load fills its register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extend {
+    /// With zeros.
+    Zero,
+    /// With the sign.
+    Sign,
+}
+
+/// What is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Value {
+    /// A register.
+    Reg(Reg),
+    /// An immediate.
+    Imm(i32),
+    /// Anything: what an atomic operation leaves.
+    Unknown,
+}
+
+/// Which way an access goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Direction {
+    /// From memory; nowhere, for the read half of an atomic operation.
+    Read {
+        /// Register that is filled.
+        into: Option<Reg>,
+        /// How.
+        extend: Extend,
+    },
+    /// To memory.
+    Write {
+        /// What.
+        value: Value,
+    },
+}
+
+impl Direction {
+    fn is_write(self) -> bool {
+        matches!(self, Direction::Write { .. })
+    }
+}
+
+/// Where an instruction accesses memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MemAccess {
+    /// Register with the address.
+    pub(crate) base: Reg,
+    /// Offset in the instruction, in bytes.
+    pub(crate) off: i32,
+    /// How much.
+    pub(crate) size: Size,
+    /// How aligned.
+    pub(crate) align: Align,
+}
+
+/// What a helper does with memory, and how much of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct HelperMem {
+    /// Direction.
+    pub(crate) access: HelperAccess,
+    /// At the most, in bytes.
+    pub(crate) size: u64,
+    /// Whether the size is surely that.
+    pub(crate) exact: Exact,
+    /// Whether nothing may be accessed.
+    pub(crate) zero: ZeroSize,
+}
+
+/// Whether a size is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exact {
+    /// It is.
+    Yes,
+    /// It is a bound.
+    No,
+}
+
+impl Walk<'_> {
+    /// Judges an access, then does it (`check_mem_access`).
+    pub(crate) fn access_memory(&mut self, a: MemAccess, dir: Direction) -> Res<()> {
+        let ptr = *self.cur.reg(a.base);
+        check_alignment(&ptr, a)?;
+        let loaded = match ptr.kind {
+            RegKind::Stack(frame) => {
+                return self.access_stack(frame, &ptr, a, dir);
+            }
+            RegKind::Ctx => self.check_ctx(&ptr, a, dir)?,
+            RegKind::MapValue(map) => self.check_map_value(map, &ptr, a, dir)?,
+            RegKind::MapKey(map) => self.check_map_key(map, &ptr, a, dir)?,
+            RegKind::Packet(_) | RegKind::PacketMeta(_) => self.check_packet(&ptr, a, dir)?,
+            RegKind::NotInit
+            | RegKind::Scalar
+            | RegKind::Map(_)
+            | RegKind::MapValueOrNull(_)
+            | RegKind::PacketEnd
+            | RegKind::Func(_) => {
+                let ty = ptr.kind.name();
+                return Err(RejectKind::InvalidMemAccess { reg: a.base.num(), ty }.into());
+            }
+        };
+        if let Direction::Read { into: Some(dst), extend } = dir {
+            self.mark_loaded(dst, loaded, a.size, extend);
+        }
+        Ok(())
+    }
+
+    /// Puts what was loaded into a register, as wide as the load.
+    pub(crate) fn mark_loaded(
+        &mut self,
+        dst: Reg,
+        mut value: RegState,
+        size: Size,
+        extend: Extend,
+    ) {
+        if value.is_scalar() && size != Size::DW {
+            // SOUND: the load extends the low bytes of what memory holds.
+            value.num = match extend {
+                Extend::Zero => value.num.truncate(size),
+                Extend::Sign => value.num.sign_extend(size, Width::W64),
+            };
+        }
+        value.precise = false;
+        *self.cur.reg_mut(dst) = value;
+    }
+
+    /// An address that this program must not reveal is not stored where it could be read.
+    fn check_leak(&self, dir: Direction, kind: impl Fn(u8) -> RejectKind) -> Res<()> {
+        match dir {
+            Direction::Write { value: Value::Reg(r) } if self.is_secret(r) => {
+                Err(kind(r.num()).into())
+            }
+            Direction::Write { .. } | Direction::Read { .. } => Ok(()),
+        }
+    }
+
+    /// The pointer is as it was given: no fixed or variable offset (`check_ptr_off_reg`).
+    pub(crate) fn check_unmoved(&self, r: Reg) -> Res<()> {
+        let ptr = self.cur.reg(r);
+        let (ty, reg, off) = (ptr.kind.name(), r.num(), ptr.off);
+        if off < 0 {
+            return Err(RejectKind::NegativePointer { ty, reg, off }.into());
+        }
+        if off != 0 {
+            return Err(RejectKind::ModifiedPointer { ty, reg, off }.into());
+        }
+        if ptr.num.const_value() != Some(0) {
+            return Err(RejectKind::VariablePointer { ty, var_off: ptr.num.var_off }.into());
+        }
+        Ok(())
+    }
+
+    /// A helper may access the memory behind a register (`check_helper_mem_access`).
+    ///
+    /// Stack memory that it fills without reading is returned, to be marked once all arguments are checked.
+    pub(crate) fn check_helper_mem(&self, r: Reg, m: HelperMem) -> Res<Option<RawFill>> {
+        let ptr = *self.cur.reg(r);
+        match ptr.kind {
+            RegKind::Packet(_) | RegKind::PacketMeta(_) => {
+                if m.access != HelperAccess::Read && self.props.packet != PacketAccess::ReadWrite {
+                    return Err(RejectKind::PacketWrite {}.into());
+                }
+                self.check_packet_range(&ptr, r, ptr.off.into(), m.size, m.zero)?;
+                Ok(None)
+            }
+            RegKind::MapValue(map) => {
+                self.check_helper_map_value(map, &ptr, r, m)?;
+                Ok(None)
+            }
+            RegKind::MapKey(map) => {
+                self.check_helper_map_key(map, &ptr, r, m)?;
+                Ok(None)
+            }
+            RegKind::Stack(frame) => self.check_helper_stack(frame, &ptr, r, m),
+            RegKind::NotInit
+            | RegKind::Scalar
+            | RegKind::Ctx
+            | RegKind::Map(_)
+            | RegKind::MapValueOrNull(_)
+            | RegKind::PacketEnd
+            | RegKind::Func(_) => {
+                if m.zero == ZeroSize::Allowed && m.size == 0 && ptr.is_null() {
+                    return Ok(None);
+                }
+                let (reg, ty) = (r.num(), ptr.kind.name());
+                Err(RejectKind::ArgType { reg, ty, expected: "fp".into() }.into())
+            }
+        }
+    }
+}
+
+/// Only the stack demands alignment of ordinary accesses; atomics do everywhere (`check_ptr_alignment`).
+fn check_alignment(ptr: &RegState, a: MemAccess) -> Res<()> {
+    let what = match ptr.kind {
+        RegKind::Stack(_) => "stack ",
+        RegKind::MapValue(_) => "value ",
+        RegKind::Ctx => "context ",
+        RegKind::MapKey(_) => "key ",
+        RegKind::Packet(_) | RegKind::PacketMeta(_) => "packet ",
+        _ => "",
+    };
+    let is_stack = matches!(ptr.kind, RegKind::Stack(_));
+    if (a.align == Align::Natural && !is_stack) || a.size == Size::B {
+        return Ok(());
+    }
+    let fixed = i64::from(ptr.off) + i64::from(a.off);
+    let at = ptr.num.var_off.add(Tnum::constant(fixed as u64));
+    if at.is_aligned(u64::from(a.size.bytes())) {
+        return Ok(());
+    }
+    Err(RejectKind::Misaligned {
+        what,
+        var_off: ptr.num.var_off,
+        ptr_off: ptr.off,
+        off: a.off,
+        size: a.size.bytes(),
+    }
+    .into())
+}
+
+/// Any number, as loaded from memory that nothing is known of.
+const UNKNOWN: RegState = RegState::scalar(Scalar::UNKNOWN);

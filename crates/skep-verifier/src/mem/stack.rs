@@ -1,0 +1,452 @@
+//! The stack: spills and fills at fixed offsets, and what stays known under variable ones.
+
+use super::{Direction, Exact, Extend, HelperMem, MemAccess, Value, ZeroSize};
+use crate::domain::Scalar;
+use crate::env::MemAccess as HelperAccess;
+use crate::insn::MAX_VAR_OFF;
+use crate::reject::RejectKind;
+use crate::state::{ByteKind, Frame, RegState, StackSlot};
+use crate::walk::{Res, Stop, Walk};
+use skep_abi::insn::{Reg, Size};
+
+/// Bytes of a frame (`MAX_BPF_STACK`).
+pub(crate) const MAX_STACK: i64 = 512;
+
+/// Stack bytes that a helper fills, to be marked as written once the call is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RawFill {
+    frame: u8,
+    off: i64,
+    size: u64,
+}
+
+/// Offsets from the top of the frame, `min..=max`, at which an access may begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Span {
+    min: i64,
+    max: i64,
+}
+
+impl Span {
+    fn fixed(self) -> Option<i64> {
+        (self.min == self.max).then_some(self.min)
+    }
+}
+
+/// Slot number and byte in it of an offset that was checked to be in the frame.
+fn locate(off: i64) -> (usize, usize) {
+    let from_bottom = (off + MAX_STACK).clamp(0, MAX_STACK - 1);
+    let slot = 63 - from_bottom / 8;
+    (slot as usize, (from_bottom % 8) as usize)
+}
+
+fn byte_at(frame: &Frame, off: i64) -> ByteKind {
+    let (slot, byte) = locate(off);
+    frame.stack.get(slot).map_or(ByteKind::Invalid, |s| s.bytes[byte])
+}
+
+impl Walk<'_> {
+    /// Where an access may begin, all of it inside the frame (`check_stack_access_within_bounds`).
+    // SOUND: the ends of the variable part bound every place the access can touch.
+    fn check_stack_bounds(
+        &self,
+        frame: u8,
+        ptr: &RegState,
+        reg: Reg,
+        off: i64,
+        size: u64,
+        is_write: bool,
+    ) -> Res<Span> {
+        let reg = reg.num();
+        let dir = if is_write { " write to" } else { " read from" };
+        let is_const = ptr.num.const_value().is_some();
+        let size_signed = i64::try_from(size).map_err(|_| Stop::Bug("size not checked"))?;
+        if !is_const && (ptr.num.smax() >= MAX_VAR_OFF || ptr.num.smin() <= -MAX_VAR_OFF) {
+            return Err(RejectKind::StackUnbounded { dir, reg }.into());
+        }
+        let (lo, hi) = match ptr.num.const_value() {
+            Some(v) => (v as i64, v as i64),
+            None => (ptr.num.smin(), ptr.num.smax()),
+        };
+        let (Some(min), Some(max)) = (lo.checked_add(off), hi.checked_add(off)) else {
+            return Err(RejectKind::StackUnbounded { dir, reg }.into());
+        };
+        let allocated = self.cur.frame(frame).map_or(0, |f| f.stack.len() as i64 * 8);
+        let lowest = if is_write || self.is_privileged { -MAX_STACK } else { -allocated };
+        if min >= lowest && min <= -1 && max.checked_add(size_signed).is_some_and(|e| e <= 0) {
+            if let Some(f) = self.cur.frame(frame) {
+                self.note_stack_used(f.subprog, min);
+            }
+            return Ok(Span { min, max });
+        }
+        if is_const {
+            return Err(RejectKind::StackBounds { dir, reg, off: min, size }.into());
+        }
+        let var_off = ptr.num.var_off;
+        Err(RejectKind::StackBoundsVar { dir, reg, var_off, off, size }.into())
+    }
+
+    pub(super) fn access_stack(
+        &mut self,
+        frame: u8,
+        ptr: &RegState,
+        a: MemAccess,
+        dir: Direction,
+    ) -> Res<()> {
+        let off = i64::from(ptr.off) + i64::from(a.off);
+        let size = u64::from(a.size.bytes());
+        let span = self.check_stack_bounds(frame, ptr, a.base, off, size, dir.is_write())?;
+        if span.fixed().is_none() || ptr.num.const_value().is_none() {
+            self.check_var_offset_allowed(ptr, a.base)?;
+        }
+        let first = locate(span.min).0;
+        if let Some(f) = self.cur.frame_mut(frame) {
+            f.grow(first);
+        }
+        match (dir, span.fixed()) {
+            (Direction::Read { into, extend }, Some(at)) => {
+                self.read_fixed(frame, at, a.size, into, extend)
+            }
+            (Direction::Read { into, extend }, None) => {
+                self.read_variable(frame, span, a, into, extend)
+            }
+            (Direction::Write { value }, Some(at)) => self.write_fixed(frame, at, a.size, value),
+            (Direction::Write { value }, None) => self.write_variable(frame, span, a.size, value),
+        }
+    }
+
+    fn check_var_offset_allowed(&self, ptr: &RegState, r: Reg) -> Res<()> {
+        if self.is_privileged || ptr.num.const_value().is_some() {
+            return Ok(());
+        }
+        let var_off = ptr.num.var_off;
+        Err(RejectKind::StackVarUnpriv { reg: r.num(), var_off }.into())
+    }
+
+    fn frame_ref(&self, frame: u8) -> Res<&Frame> {
+        self.cur.frame(frame).ok_or(Stop::Bug("no such frame"))
+    }
+
+    // SOUND: a register comes back as it was spilled only from the byte where it was spilled, with no more bytes than
+    // were spilled; zero only from bytes that all are zero; anything else is an unknown number.
+    fn read_fixed(
+        &mut self,
+        frame: u8,
+        at: i64,
+        size: Size,
+        into: Option<Reg>,
+        extend: Extend,
+    ) -> Res<()> {
+        let (slot_idx, byte) = locate(at);
+        let slot = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
+        let whole = slot.spill_size() == 8 && size == Size::DW;
+        if let Some(reg) = slot.spill().copied() {
+            if !whole && !reg.is_scalar() {
+                return Err(RejectKind::FillSize {}.into());
+            }
+            if into.is_none() && reg.is_pointer() && !self.is_privileged {
+                return Err(RejectKind::StackLeak { off: at }.into());
+            }
+            if byte == 0 && size.bytes() <= slot.spill_size() {
+                let Some(dst) = into else { return Ok(()) };
+                return self.fill(frame, slot_idx, size, dst, extend);
+            }
+        }
+        let bytes = slot.bytes.iter().skip(byte).take(size.bytes() as usize);
+        let mut zeros = 0;
+        let mut spilled = 0;
+        for (i, b) in (0i64..).zip(bytes) {
+            match b {
+                ByteKind::Misc => {}
+                ByteKind::Zero => zeros += 1,
+                // A spilled pointer was refused above; bytes of a number are a number.
+                ByteKind::Spill if slot.scalar_spill().is_some() => spilled += 1,
+                ByteKind::Invalid if self.is_privileged => {}
+                ByteKind::Invalid | ByteKind::Spill => {
+                    let size = size.bytes();
+                    return Err(RejectKind::StackInvalidRead { off: at, i, size }.into());
+                }
+            }
+        }
+        let Some(dst) = into else { return Ok(()) };
+        let spilled_zero = spilled == size.bytes() && slot.reg.is_null();
+        let is_zero = zeros == size.bytes() || spilled_zero;
+        if spilled_zero {
+            self.note_stack(frame, slot_idx);
+        }
+        let value = if is_zero { Scalar::ZERO } else { Scalar::UNKNOWN };
+        self.mark_loaded(dst, RegState::scalar(value), size, extend);
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        frame: u8,
+        slot_idx: usize,
+        size: Size,
+        dst: Reg,
+        extend: Extend,
+    ) -> Res<()> {
+        let slot = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
+        let mut reg = slot.reg;
+        let narrow = reg.is_scalar() && size != Size::DW;
+        if narrow
+            && self.is_privileged
+            && size == Size::W
+            && slot.spill_size() == 4
+            && reg.width_bits() <= 32
+            && extend == Extend::Zero
+        {
+            // The slot and the register now hold the same number: let comparisons of one teach the other.
+            reg = self.link_spill(frame, slot_idx)?;
+        }
+        // SOUND: a fill that cuts bits off, or copies the sign into new ones, is another number.
+        if narrow {
+            let unchanged = match extend {
+                Extend::Zero => reg.width_bits() <= size.bits(),
+                Extend::Sign => reg.width_bits() < size.bits(),
+            };
+            if !unchanged {
+                reg.unlink();
+            }
+        }
+        self.note_stack(frame, slot_idx);
+        self.mark_loaded(dst, reg, size, extend);
+        Ok(())
+    }
+
+    fn link_spill(&mut self, frame: u8, slot_idx: usize) -> Res<RegState> {
+        let id = self.new_id();
+        let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
+        let slot = f.stack.get_mut(slot_idx).ok_or(Stop::Bug("no such slot"))?;
+        if slot.reg.is_shifted {
+            slot.reg.unlink();
+        }
+        if slot.reg.id == 0 && slot.reg.num.const_value().is_none() {
+            slot.reg.id = id;
+        }
+        Ok(slot.reg)
+    }
+
+    /// Lets precision follow this instruction to or from a slot.
+    fn note_stack(&mut self, frame: u8, slot_idx: usize) {
+        if let Some(step) = self.history.last_mut() {
+            step.stack = Some((frame, slot_idx as u8));
+        }
+    }
+
+    fn read_variable(
+        &mut self,
+        frame: u8,
+        span: Span,
+        a: MemAccess,
+        into: Option<Reg>,
+        extend: Extend,
+    ) -> Res<()> {
+        let size = u64::from(a.size.bytes());
+        self.check_initialized(frame, a.base, span, size)?;
+        let Some(dst) = into else { return Ok(()) };
+        let f = self.frame_ref(frame)?;
+        // SOUND: zero only if every byte that may be read is zero.
+        let is_zero = (span.min..span.max + size as i64).all(|o| byte_at(f, o) == ByteKind::Zero);
+        let value = if is_zero { Scalar::ZERO } else { Scalar::UNKNOWN };
+        self.mark_loaded(dst, RegState::scalar(value), a.size, extend);
+        Ok(())
+    }
+
+    // SOUND: a whole or low part of a number is kept as such; a pointer only whole; any other write makes the bytes
+    // it touches unknown or zero, and a spill that it touches is forgotten.
+    fn write_fixed(&mut self, frame: u8, at: i64, size: Size, value: Value) -> Res<()> {
+        let (slot_idx, byte) = locate(at);
+        let n = size.bytes() as usize;
+        let old = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
+        let spilled_ptr = old.spill().is_some_and(|r| r.is_pointer());
+        if !self.is_privileged && spilled_ptr && size != Size::DW {
+            return Err(RejectKind::CorruptSpill {}.into());
+        }
+        let mut stored = match value {
+            Value::Reg(r) => Some(*self.cur.reg(r)),
+            Value::Imm(imm) => Some(RegState::scalar(Scalar::imm(imm))),
+            Value::Unknown => None,
+        };
+        if let Some(reg) = &stored
+            && reg.is_pointer()
+        {
+            if size != Size::DW {
+                return Err(RejectKind::SpillSize {}.into());
+            }
+            let is_stack = matches!(reg.kind, crate::state::RegKind::Stack(_));
+            if is_stack && usize::from(frame) != self.cur.cur_idx() {
+                return Err(RejectKind::SpillIntoCaller {}.into());
+            }
+        }
+        let is_spill = stored
+            .is_some_and(|r| r.is_pointer() || (byte == 0 && self.is_privileged && r.is_scalar()));
+        if is_spill {
+            if let (Value::Reg(r), Some(reg)) = (value, &mut stored)
+                && reg.is_scalar()
+            {
+                // SOUND: cut to a narrower store, it is another number.
+                if reg.width_bits() <= size.bits() {
+                    self.link_before_copy(r);
+                    *reg = *self.cur.reg(r);
+                } else {
+                    reg.unlink();
+                }
+            }
+            self.note_stack(frame, slot_idx);
+        }
+        let writes_zero = !is_spill && stored.is_some_and(|r| r.is_null());
+        if writes_zero && let Value::Reg(r) = value {
+            // The bytes are zero for every state that is compared with this one.
+            self.mark_precise(r)?;
+        }
+        let is_privileged = self.is_privileged;
+        let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
+        f.grow(slot_idx);
+        let Some(slot) = f.stack.get_mut(slot_idx) else {
+            return Err(Stop::Bug("no such slot"));
+        };
+        match stored.filter(|_| is_spill) {
+            Some(mut reg) => {
+                reg.precise = false;
+                slot.reg = reg;
+                for (i, b) in slot.bytes.iter_mut().enumerate() {
+                    *b = match *b {
+                        _ if i < n => ByteKind::Spill,
+                        ByteKind::Zero => ByteKind::Zero,
+                        ByteKind::Invalid if is_privileged => ByteKind::Invalid,
+                        ByteKind::Invalid | ByteKind::Spill | ByteKind::Misc => ByteKind::Misc,
+                    };
+                }
+            }
+            None => {
+                slot.scrub();
+                let kind = if writes_zero { ByteKind::Zero } else { ByteKind::Misc };
+                for b in slot.bytes.iter_mut().skip(byte).take(n) {
+                    *b = kind;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // SOUND: every byte that may be written is no longer known, except that zero written over zero is zero.
+    fn write_variable(&mut self, frame: u8, span: Span, size: Size, value: Value) -> Res<()> {
+        let stored = match value {
+            Value::Reg(r) => Some(*self.cur.reg(r)),
+            Value::Imm(imm) => Some(RegState::scalar(Scalar::imm(imm))),
+            Value::Unknown => None,
+        };
+        if stored.is_some_and(|r| r.is_pointer()) && !self.is_privileged {
+            return Err(Stop::Bug("unprivileged variable stack write"));
+        }
+        let writes_zero = stored.is_some_and(|r| r.is_null());
+        let end = span.max + i64::from(size.bytes());
+        let mut zero_used = false;
+        let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
+        f.grow(locate(span.min).0);
+        for off in span.min..end {
+            let (slot_idx, byte) = locate(off);
+            let Some(slot) = f.stack.get_mut(slot_idx) else { continue };
+            let spilled_zero = slot.bytes[byte] == ByteKind::Spill
+                && slot.scalar_spill().is_some_and(|r| r.is_null());
+            if writes_zero && (spilled_zero || slot.bytes[byte] == ByteKind::Zero) {
+                zero_used = true;
+                continue;
+            }
+            slot.scrub();
+            slot.bytes[byte] = ByteKind::Misc;
+        }
+        if zero_used && let Value::Reg(r) = value {
+            self.mark_precise(r)?;
+        }
+        Ok(())
+    }
+
+    /// Every byte that may be read was written (`check_stack_range_initialized`).
+    fn check_initialized(&self, frame: u8, base: Reg, span: Span, size: u64) -> Res<()> {
+        let f = self.frame_ref(frame)?;
+        let end = span.max + size as i64;
+        for off in span.min..end {
+            let (slot_idx, _) = locate(off);
+            let ok = match byte_at(f, off) {
+                ByteKind::Misc | ByteKind::Zero => true,
+                ByteKind::Invalid => self.is_privileged,
+                ByteKind::Spill => {
+                    self.is_privileged
+                        || f.stack.get(slot_idx).is_some_and(|s| s.scalar_spill().is_some())
+                }
+            };
+            if ok {
+                continue;
+            }
+            let (reg, i) = (base.num(), off - span.min);
+            let kind = match span.fixed() {
+                Some(off) => RejectKind::StackIndirect { reg, off, i, size },
+                None => {
+                    let var_off = self.cur.reg(base).num.var_off;
+                    RejectKind::StackIndirectVar { reg, var_off, i, size }
+                }
+            };
+            return Err(kind.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_helper_stack(
+        &self,
+        frame: u8,
+        ptr: &RegState,
+        r: Reg,
+        m: HelperMem,
+    ) -> Res<Option<RawFill>> {
+        if m.size == 0 {
+            return match m.zero {
+                ZeroSize::Allowed => {
+                    self.check_stack_bounds(frame, ptr, r, ptr.off.into(), 0, false)?;
+                    Ok(None)
+                }
+                ZeroSize::Forbidden => Err(RejectKind::StackZeroRead {}.into()),
+            };
+        }
+        let is_write = m.access != HelperAccess::Read;
+        let span = self.check_stack_bounds(frame, ptr, r, ptr.off.into(), m.size, is_write)?;
+        if ptr.num.const_value().is_none() {
+            self.check_var_offset_allowed(ptr, r)?;
+        }
+        let raw =
+            m.access == HelperAccess::Write && m.exact == Exact::Yes && span.fixed().is_some();
+        if !raw {
+            self.check_initialized(frame, r, span, m.size)?;
+        } else if !self.is_privileged {
+            // A helper that fails may leave the bytes as they were.
+            let f = self.frame_ref(frame)?;
+            let touches_pointer = (span.min..span.max + m.size as i64).any(|o| {
+                f.stack.get(locate(o).0).and_then(StackSlot::spill).is_some_and(|r| r.is_pointer())
+            });
+            if touches_pointer {
+                return Err(RejectKind::CorruptSpill {}.into());
+            }
+        }
+        if !is_write {
+            return Ok(None);
+        }
+        let size = m.size + (span.max - span.min).unsigned_abs();
+        Ok(Some(RawFill { frame, off: span.min, size }))
+    }
+
+    /// Marks stack bytes that a helper may have written.
+    // SOUND: nothing is known of any byte that the helper may have touched.
+    pub(crate) fn mark_filled(&mut self, fill: RawFill) {
+        let Some(f) = self.cur.frame_mut(fill.frame) else { return };
+        f.grow(locate(fill.off).0);
+        for off in fill.off..fill.off + fill.size as i64 {
+            let (slot_idx, byte) = locate(off);
+            if let Some(slot) = f.stack.get_mut(slot_idx) {
+                slot.scrub();
+                slot.bytes[byte] = ByteKind::Misc;
+            }
+        }
+    }
+}

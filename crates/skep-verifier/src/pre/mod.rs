@@ -1,0 +1,125 @@
+//! What is known before any path is walked: [`Program`].
+//!
+//! One pass a file, in the kernel's order: [`resolve`] (decoding, maps), [`subprog`] (functions, jump ranges),
+//! [`cfg`] (reachability, back-edges, prune points, cycles), [`liveness`] (registers live before each slot).
+
+mod cfg;
+mod liveness;
+mod resolve;
+mod subprog;
+
+use crate::env::Env;
+use crate::prog::LoadRequest;
+use crate::reject::VerifyError;
+use skep_abi::insn::{CallTarget, Imm64, Insn};
+
+pub(crate) use resolve::{MapId, MapTable};
+pub(crate) use subprog::Subprog;
+
+/// A decoded program with everything that needs no path to be known.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// One entry a slot.
+    pub(crate) insns: Vec<Insn>,
+    /// Functions by ascending start; never empty.
+    pub(crate) subprogs: Vec<Subprog>,
+    /// Index into `subprogs` for each slot.
+    pub(crate) subprog_of: Vec<u16>,
+    /// What pruning must know of each slot.
+    pub(crate) marks: Vec<Marks>,
+    /// Registers live before each slot, as a bit mask.
+    pub(crate) live_before: Vec<u16>,
+    /// Cycle that each slot lies on; 0 is none.
+    pub(crate) scc: Vec<u32>,
+    /// Maps that the program names, with their inner maps.
+    pub(crate) maps: MapTable,
+}
+
+/// Flags of a slot that `cfg` finds.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// States are compared and kept here.
+    pub(crate) const PRUNE: Marks = Marks(1);
+    /// A state is always kept here, for loops to converge on.
+    pub(crate) const FORCE_CHECKPOINT: Marks = Marks(2);
+    /// A helper call that calls back.
+    pub(crate) const CALLS_CALLBACK: Marks = Marks(4);
+    /// A `may_goto`.
+    pub(crate) const MAY_GOTO: Marks = Marks(8);
+
+    pub(crate) fn set(&mut self, m: Marks) {
+        self.0 |= m.0;
+    }
+
+    pub(crate) fn has(self, m: Marks) -> bool {
+        self.0 & m.0 != 0
+    }
+}
+
+/// Where control goes after a slot, within its function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Succ {
+    /// The next instruction in order.
+    pub(crate) next: Option<i64>,
+    /// The target of a jump.
+    pub(crate) jump: Option<i64>,
+}
+
+/// Successors of the instruction at `idx`; targets are not checked against the program.
+pub(crate) fn successors(insn: &Insn, idx: u32) -> Succ {
+    let at = i64::from(idx) + 1;
+    match insn {
+        Insn::Goto { off, .. } => Succ { next: None, jump: Some(at + i64::from(*off)) },
+        Insn::JumpIf { off, .. } | Insn::MayGoto { off } => {
+            Succ { next: Some(at), jump: Some(at + i64::from(*off)) }
+        }
+        Insn::Exit => Succ { next: None, jump: None },
+        Insn::LdImm64 { .. } => Succ { next: Some(at + 1), jump: None },
+        Insn::Alu { .. }
+        | Insn::MovSx { .. }
+        | Insn::Neg { .. }
+        | Insn::Endian { .. }
+        | Insn::AddrSpaceCast { .. }
+        | Insn::Imm64Hi
+        | Insn::LdAbs { .. }
+        | Insn::LdInd { .. }
+        | Insn::Load { .. }
+        | Insn::Store { .. }
+        | Insn::Atomic { .. }
+        | Insn::LoadAcquire { .. }
+        | Insn::StoreRelease { .. }
+        | Insn::Call(_) => Succ { next: Some(at), jump: None },
+    }
+}
+
+/// Slot of the function that an instruction names, by call or by address.
+pub(crate) fn named_function(insn: &Insn, idx: u32) -> Option<i64> {
+    match insn {
+        Insn::Call(CallTarget::Local(off)) => Some(i64::from(idx) + 1 + i64::from(*off)),
+        Insn::LdImm64 { imm: Imm64::Func(off, _), .. } => {
+            Some(i64::from(idx) + 1 + i64::from(*off))
+        }
+        _ => None,
+    }
+}
+
+/// Runs all passes.
+pub(crate) fn prepare(req: &LoadRequest, env: &dyn Env) -> Result<Program, VerifyError> {
+    let insns = resolve::decode_all(req, env)?;
+    let subprogs = subprog::find(&insns, req, env)?;
+    let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
+    let maps = resolve::resolve_maps(&insns, env)?;
+    let graph = cfg::check(&insns, &subprogs, env)?;
+    let live_before = liveness::registers(&insns, env);
+    Ok(Program {
+        insns,
+        subprogs,
+        subprog_of,
+        marks: graph.marks,
+        live_before,
+        scc: graph.scc,
+        maps,
+    })
+}

@@ -1,0 +1,115 @@
+//! Decoding, and the maps that a program names: [`MapTable`].
+
+use crate::env::{Env, MapProps, Privilege};
+use crate::prog::LoadRequest;
+use crate::reject::{Reject, RejectKind};
+use skep_abi::insn::{Imm64, Insn, decode};
+
+/// Number of a map within one verification: index into [`MapTable`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub(crate) struct MapId(u16);
+
+/// One map that the program can come to hold.
+#[derive(Debug)]
+pub(crate) struct MapEntry {
+    pub(crate) props: MapProps,
+    /// Index into the fd array; for an inner map that of the outer one.
+    pub(crate) fd_idx: u32,
+    /// What a lookup in it gives, for a map of maps.
+    pub(crate) inner: Option<MapId>,
+}
+
+/// The maps that a program names, with what their lookups give.
+#[derive(Debug, Default)]
+pub(crate) struct MapTable {
+    entries: Vec<MapEntry>,
+}
+
+/// `MAX_USED_MAPS`.
+const MAX_USED_MAPS: usize = 64;
+
+impl MapTable {
+    /// The map; ids come only from this table.
+    pub(crate) fn get(&self, id: MapId) -> Option<&MapEntry> {
+        self.entries.get(usize::from(id.0))
+    }
+
+    /// The id of the map at an index of the fd array.
+    pub(crate) fn by_fd_idx(&self, fd_idx: u32) -> Option<MapId> {
+        let at = self.entries.iter().position(|e| e.fd_idx == fd_idx)?;
+        u16::try_from(at).ok().map(MapId)
+    }
+
+    fn add(&mut self, fd_idx: u32, props: &MapProps) {
+        let id = self.entries.len();
+        let inner = props.inner.as_ref().map(|_| MapId(id as u16 + 1));
+        self.entries.push(MapEntry { props: props.clone(), fd_idx, inner });
+        if let Some(i) = &props.inner {
+            self.entries.push(MapEntry { props: (**i).clone(), fd_idx, inner: None });
+        }
+    }
+}
+
+/// `BPF_MAXINSNS`, for the unprivileged.
+const MAX_INSNS_UNPRIV: usize = 4096;
+/// `BPF_COMPLEXITY_LIMIT_INSNS`, for the privileged.
+const MAX_INSNS: usize = 1_000_000;
+
+/// Decodes the program.
+pub(super) fn decode_all(req: &LoadRequest, env: &dyn Env) -> Result<Vec<Insn>, Reject> {
+    let max = match env.privilege() {
+        Privilege::Privileged => MAX_INSNS,
+        Privilege::Unprivileged => MAX_INSNS_UNPRIV,
+    };
+    if req.insns.is_empty() {
+        return Err(Reject::new(0, RejectKind::Empty {}));
+    }
+    if req.insns.len() > max {
+        return Err(Reject::new(0, RejectKind::TooLarge { max }));
+    }
+    decode(&req.insns)
+        .map_err(|e| Reject::new(e.slot as u32, RejectKind::Decode { text: e.to_string() }))
+}
+
+/// Finds every map that the program names.
+pub(super) fn resolve_maps(insns: &[Insn], env: &dyn Env) -> Result<MapTable, Reject> {
+    let mut table = MapTable::default();
+    let mut used = 0usize;
+    for (idx, insn) in (0u32..).zip(insns) {
+        let Insn::LdImm64 { imm, .. } = insn else { continue };
+        let (fd_idx, value_off) = match *imm {
+            Imm64::Value(_) | Imm64::Func(..) => continue,
+            Imm64::MapIdx(i, _) => (i, None),
+            Imm64::MapIdxValue(i, off) => (i, Some(off)),
+            Imm64::MapFd(fd, _) | Imm64::MapValue(fd, _) => {
+                return Err(Reject::new(idx, RejectKind::MapByFd { fd }));
+            }
+            Imm64::BtfId(..) => {
+                let what = "address of a kernel variable (ld_imm64 with a BTF id)".to_owned();
+                return Err(Reject::new(idx, RejectKind::Unsupported { what }));
+            }
+        };
+        let props = u32::try_from(fd_idx).ok().and_then(|i| Some((i, env.map(i)?)));
+        let Some((fd_idx, props)) = props else {
+            return Err(Reject::new(idx, RejectKind::NoSuchMap { fd: fd_idx }));
+        };
+        if let Some(off) = value_off {
+            // As in the kernel, only arrays of one element: the offset then stays in one value.
+            if !props.direct_value || props.max_entries != 1 {
+                return Err(Reject::new(idx, RejectKind::NoDirectValue {}));
+            }
+            let value_size = props.value_size;
+            if off >= value_size {
+                return Err(Reject::new(idx, RejectKind::DirectValueOff { value_size, off }));
+            }
+        }
+        if table.by_fd_idx(fd_idx).is_none() {
+            used += 1;
+            if used > MAX_USED_MAPS {
+                return Err(Reject::new(idx, RejectKind::TooManyMaps {}));
+            }
+            table.add(fd_idx, props);
+        }
+    }
+    Ok(table)
+}

@@ -1,0 +1,84 @@
+//! Functions of a program: where they start and end, and that no jump leaves one.
+
+use super::{named_function, successors};
+use crate::env::{Env, Privilege};
+use crate::prog::LoadRequest;
+use crate::reject::{Reject, RejectKind};
+use skep_abi::insn::Insn;
+
+/// A function: slots `start..end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subprog {
+    /// First slot.
+    pub(crate) start: u32,
+    /// One past the last slot.
+    pub(crate) end: u32,
+    /// BTF type id of the `FUNC`, 0 without BTF.
+    pub(crate) btf_func: u32,
+}
+
+/// `BPF_MAX_SUBPROGS`.
+const MAX_SUBPROGS: usize = 256;
+
+/// Finds the functions: slot 0, and whatever a call or a function address names.
+pub(super) fn find(
+    insns: &[Insn],
+    req: &LoadRequest,
+    env: &dyn Env,
+) -> Result<Vec<Subprog>, Reject> {
+    let mut starts = vec![0u32];
+    for (idx, insn) in (0u32..).zip(insns) {
+        let Some(target) = named_function(insn, idx) else { continue };
+        if env.privilege() == Privilege::Unprivileged {
+            return Err(Reject::new(idx, RejectKind::SubprogsNeedCap {}));
+        }
+        let start = u32::try_from(target).ok().filter(|t| (*t as usize) < insns.len());
+        let Some(start) = start else {
+            return Err(Reject::new(idx, RejectKind::CallInvalidDest { target }));
+        };
+        starts.push(start);
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    if starts.len() > MAX_SUBPROGS {
+        return Err(Reject::new(0, RejectKind::TooManySubprogs {}));
+    }
+    if !req.func_info.is_empty() {
+        if req.func_info.len() != starts.len() {
+            return Err(Reject::new(0, RejectKind::FuncInfoCount {}));
+        }
+        if req.func_info.iter().zip(&starts).any(|((off, _), start)| off != start) {
+            return Err(Reject::new(0, RejectKind::FuncInfoLayout {}));
+        }
+    }
+    let len = insns.len() as u32;
+    Ok(starts
+        .iter()
+        .enumerate()
+        .map(|(i, &start)| Subprog {
+            start,
+            end: starts.get(i + 1).copied().unwrap_or(len),
+            btf_func: req.func_info.get(i).map_or(0, |f| f.1),
+        })
+        .collect())
+}
+
+/// Checks that jumps stay in their function and that none can run off its end; gives each slot's function.
+pub(super) fn check_jumps(insns: &[Insn], subprogs: &[Subprog]) -> Result<Vec<u16>, Reject> {
+    let mut of = Vec::with_capacity(insns.len());
+    for (n, s) in (0u16..).zip(subprogs) {
+        for idx in s.start..s.end {
+            let Some(insn) = insns.get(idx as usize) else { break };
+            of.push(n);
+            let in_range = |t: i64| t >= i64::from(s.start) && t < i64::from(s.end);
+            if let Some(to) = successors(insn, idx).jump.filter(|t| !in_range(*t)) {
+                return Err(Reject::new(idx, RejectKind::JumpOutOfRange { from: idx, to }));
+            }
+            let ends = matches!(insn, Insn::Exit | Insn::Goto { .. });
+            if idx + 1 == s.end && !ends {
+                return Err(Reject::new(idx, RejectKind::LastInsn {}));
+            }
+        }
+    }
+    Ok(of)
+}

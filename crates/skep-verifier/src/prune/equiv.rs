@@ -1,0 +1,224 @@
+//! Whether a kept state covers another: every concrete machine of the new one is one of the old one, in all that the
+//! proofs from the old one depended on.
+
+use crate::pre::Program;
+use crate::state::{ByteKind, Frame, PacketRange, RegKind, RegState, StackSlot, VerifierState};
+
+/// How closely states are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exactness {
+    /// The same.
+    Exact,
+    /// Ranges within ranges, whether precise or not.
+    Within,
+    /// Ranges within ranges where a proof depended on them.
+    Proved,
+}
+
+/// Ids of the old state and those of the new one that play their part.
+#[derive(Debug, Default)]
+pub(crate) struct IdMap {
+    pairs: Vec<(u32, u32)>,
+    temp: u32,
+}
+
+impl IdMap {
+    fn clear(&mut self, first_temp: u32) {
+        self.pairs.clear();
+        self.temp = first_temp;
+    }
+
+    // SOUND: a bijection between ids: what is linked in the old state is linked in the new one. More links
+    // in the new state would be harmless, but two old ids must not become one by accident either.
+    fn matches(&mut self, old: u32, cur: u32) -> bool {
+        if (old == 0) != (cur == 0) {
+            return false;
+        }
+        if old == 0 {
+            return true;
+        }
+        for (o, c) in &self.pairs {
+            if *o == old {
+                return *c == cur;
+            }
+            if *c == cur {
+                return false;
+            }
+        }
+        self.pairs.push((old, cur));
+        true
+    }
+
+    /// As [`IdMap::matches`], where no id stands for one of its own.
+    fn matches_scalar(&mut self, old: u32, cur: u32) -> bool {
+        let mut named = |id: u32| {
+            if id != 0 {
+                return id;
+            }
+            self.temp = self.temp.saturating_add(1);
+            self.temp
+        };
+        let (old, cur) = (named(old), named(cur));
+        self.matches(old, cur)
+    }
+}
+
+/// What a comparison needs besides the states.
+pub(crate) struct Compare<'a> {
+    pub(crate) prog: &'a Program,
+    pub(crate) is_privileged: bool,
+    pub(crate) exact: Exactness,
+    pub(crate) ids: &'a mut IdMap,
+}
+
+impl Compare<'_> {
+    /// Whether `old`, kept at `idx`, covers `cur` there (`states_equal`).
+    pub(crate) fn covers(
+        &mut self,
+        old: &VerifierState,
+        cur: &VerifierState,
+        idx: u32,
+        first_temp_id: u32,
+    ) -> bool {
+        if old.frames.len() != cur.frames.len() {
+            return false;
+        }
+        self.ids.clear(first_temp_id);
+        let inner = old.frames.iter().skip(1).map(|f| f.callsite).chain([idx]);
+        old.frames.iter().zip(&cur.frames).zip(inner).all(|((o, c), at)| {
+            o.callsite == c.callsite
+                && o.subprog == c.subprog
+                && o.callback == c.callback
+                && self.frame_covers(o, c, at)
+        })
+    }
+
+    fn frame_covers(&mut self, old: &Frame, cur: &Frame, at: u32) -> bool {
+        if old.callback_depth > cur.callback_depth {
+            return false;
+        }
+        let live = self.prog.live_before.get(at as usize).copied().unwrap_or(u16::MAX);
+        for (n, (o, c)) in old.regs.iter().zip(&cur.regs).enumerate() {
+            // SOUND: a register that no path from here reads cannot matter.
+            if live & (1 << n) != 0 && !self.reg_covers(o, c) {
+                return false;
+            }
+        }
+        self.stack_covers(old, cur)
+    }
+
+    fn reg_covers(&mut self, old: &RegState, cur: &RegState) -> bool {
+        if self.exact == Exactness::Exact {
+            return self.same(old, cur);
+        }
+        if old.kind == RegKind::NotInit {
+            // SOUND: the old proofs never read it.
+            return self.exact == Exactness::Proved || cur.kind == RegKind::NotInit;
+        }
+        match (old.kind, cur.kind) {
+            (RegKind::Scalar, RegKind::Scalar) => self.scalar_covers(old, cur),
+            (RegKind::MapValue(a), RegKind::MapValue(b))
+            | (RegKind::MapKey(a), RegKind::MapKey(b))
+            | (RegKind::MapValueOrNull(a), RegKind::MapValueOrNull(b)) => {
+                a == b
+                    && old.off == cur.off
+                    && cur.num.is_subset_of(&old.num)
+                    && self.ids.matches(old.id, cur.id)
+            }
+            (RegKind::Packet(a), RegKind::Packet(b))
+            | (RegKind::PacketMeta(a), RegKind::PacketMeta(b)) => {
+                range_covers(a, b)
+                    && old.off == cur.off
+                    && self.ids.matches(old.id, cur.id)
+                    && cur.num.is_subset_of(&old.num)
+            }
+            _ => self.same(old, cur),
+        }
+    }
+
+    fn same(&mut self, old: &RegState, cur: &RegState) -> bool {
+        old.kind == cur.kind
+            && old.off == cur.off
+            && old.is_shifted == cur.is_shifted
+            && old.num == cur.num
+            && self.ids.matches(old.id, cur.id)
+    }
+
+    // SOUND: a number that no proof depended on may be any number. One that did must lie within the old bounds, and be
+    // linked to what the old one was linked to, since a comparison of one taught the others.
+    fn scalar_covers(&mut self, old: &RegState, cur: &RegState) -> bool {
+        let matters = old.precise || self.exact != Exactness::Proved || !self.is_privileged;
+        if !matters {
+            return true;
+        }
+        old.is_shifted == cur.is_shifted
+            && (!old.is_shifted || old.off == cur.off)
+            && self.ids.matches_scalar(old.id, cur.id)
+            && cur.num.is_subset_of(&old.num)
+    }
+
+    fn stack_covers(&mut self, old: &Frame, cur: &Frame) -> bool {
+        if self.exact == Exactness::Exact && old.stack.len() != cur.stack.len() {
+            return false;
+        }
+        let none = StackSlot::INVALID;
+        for (n, o) in old.stack.iter().enumerate() {
+            let c = cur.stack.get(n).unwrap_or(&none);
+            if !self.slot_covers(o, c) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn slot_covers(&mut self, old: &StackSlot, cur: &StackSlot) -> bool {
+        if self.exact == Exactness::Exact && old.bytes != cur.bytes {
+            return false;
+        }
+        if let (Some(o), Some(c)) = (self.as_scalar(old), self.as_scalar(cur)) {
+            return self.reg_covers(&o, &c);
+        }
+        let mut compares_spill = false;
+        for (o, c) in old.bytes.iter().zip(&cur.bytes) {
+            let ok = match (o, c) {
+                // SOUND: never read by the old proofs, or only as what it may be anyway.
+                (ByteKind::Invalid, _) => true,
+                // SOUND: read as any number by the old proofs; and only who may see addresses gets here.
+                (ByteKind::Misc, _) if self.is_privileged => true,
+                (ByteKind::Misc, ByteKind::Zero | ByteKind::Misc) => true,
+                (ByteKind::Zero, ByteKind::Zero) => true,
+                (ByteKind::Spill, ByteKind::Spill) => {
+                    compares_spill = true;
+                    true
+                }
+                (ByteKind::Misc | ByteKind::Zero | ByteKind::Spill, _) => false,
+            };
+            if !ok {
+                return false;
+            }
+        }
+        !compares_spill
+            || (old.spill_size() == cur.spill_size() && self.reg_covers(&old.reg, &cur.reg))
+    }
+
+    /// A slot that a whole load reads as a number: a spilled one, or bytes that may be anything.
+    fn as_scalar(&self, slot: &StackSlot) -> Option<RegState> {
+        if slot.spill_size() == 8 {
+            return slot.scalar_spill().copied();
+        }
+        let any =
+            |b: &ByteKind| *b == ByteKind::Misc || (*b == ByteKind::Invalid && self.is_privileged);
+        slot.bytes.iter().all(any).then_some(RegState::UNKNOWN)
+    }
+}
+
+// SOUND: at least as many bytes known to be in the packet; being at its end is compared exactly, since it decides
+// branches.
+fn range_covers(old: PacketRange, cur: PacketRange) -> bool {
+    match (old, cur) {
+        (PacketRange::Bytes(o), PacketRange::Bytes(c)) => o <= c,
+        (PacketRange::AtEnd, PacketRange::AtEnd)
+        | (PacketRange::BeyondEnd, PacketRange::BeyondEnd) => true,
+        (PacketRange::Bytes(_) | PacketRange::AtEnd | PacketRange::BeyondEnd, _) => false,
+    }
+}

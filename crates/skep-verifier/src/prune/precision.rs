@@ -1,0 +1,364 @@
+//! Which numbers a proof depended on, found by walking back along the path (`__mark_chain_precision`).
+//!
+//! A number matters if a branch was decided by it, or an offset, size or result was checked by it. Going back
+//! through the instructions, [`Wanted`] says which registers and slots it came from; kept states on the way get their
+//! marks.
+
+use super::{Kept, StateId, Step};
+use crate::pre::{Marks, Program};
+use crate::state::{MAX_FRAMES, Place, RegState, VerifierState};
+use crate::walk::{Res, Walk};
+use skep_abi::insn::{AluOp, AtomicOp, CallTarget, Insn, Reg, Src};
+use std::rc::Rc;
+
+/// R1 to R5.
+const ARGS: u16 = 0x3e;
+
+/// Registers and slots whose numbers matter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Wanted {
+    regs: [u16; MAX_FRAMES],
+    slots: [u64; MAX_FRAMES],
+}
+
+/// Going back does not tell where a number came from.
+struct Lost;
+
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        self.regs.iter().all(|m| *m == 0) && self.slots.iter().all(|m| *m == 0)
+    }
+
+    pub(super) fn add(&mut self, place: Place) {
+        match place {
+            Place::Reg(f, r) => {
+                if let Some(m) = self.regs.get_mut(usize::from(f)) {
+                    *m |= 1u16.checked_shl(r.into()).unwrap_or(0);
+                }
+            }
+            Place::Slot(f, s) => {
+                if let Some(m) = self.slots.get_mut(usize::from(f)) {
+                    *m |= 1u64.checked_shl(s.into()).unwrap_or(0);
+                }
+            }
+        }
+    }
+
+    fn has(&self, place: Place) -> bool {
+        match place {
+            Place::Reg(f, r) => {
+                self.regs.get(usize::from(f)).is_some_and(|m| m >> (r & 15) & 1 != 0)
+            }
+            Place::Slot(f, s) => {
+                self.slots.get(usize::from(f)).is_some_and(|m| m >> (s & 63) & 1 != 0)
+            }
+        }
+    }
+
+    /// Removes a place; whether it was there.
+    fn take(&mut self, place: Place) -> bool {
+        let had = self.has(place);
+        match place {
+            Place::Reg(f, r) => {
+                if let Some(m) = self.regs.get_mut(usize::from(f)) {
+                    *m &= !1u16.checked_shl(r.into()).unwrap_or(0);
+                }
+            }
+            Place::Slot(f, s) => {
+                if let Some(m) = self.slots.get_mut(usize::from(f)) {
+                    *m &= !1u64.checked_shl(s.into()).unwrap_or(0);
+                }
+            }
+        }
+        had
+    }
+
+    /// If one of the linked places matters, all of them do: they learned from each other.
+    fn sync_links(&mut self, links: Option<&Rc<[Place]>>) {
+        let Some(links) = links else { return };
+        if links.iter().any(|p| self.has(*p)) {
+            for p in links.iter() {
+                self.add(*p);
+            }
+        }
+    }
+
+    // SOUND: if the result of an instruction matters, so does every operand that it was computed from. What comes from
+    // memory other than a spill is unknown in every state, so nothing before it matters.
+    fn step_back(&mut self, prog: &Program, step: &Step, next: Next) -> Result<(), Lost> {
+        let f = step.depth;
+        let reg = |r: Reg| Place::Reg(f, r.num());
+        let Some(insn) = prog.insns.get(step.idx as usize) else { return Err(Lost) };
+        self.sync_links(step.links.as_ref());
+        match *insn {
+            Insn::Alu { op: AluOp::Mov, dst, src, .. } => {
+                if self.take(reg(dst))
+                    && let Src::Reg(r) = src
+                    && r != Reg::R10
+                {
+                    self.add(reg(r));
+                }
+            }
+            Insn::MovSx { dst, src, .. } | Insn::AddrSpaceCast { dst, src, .. } => {
+                if self.take(reg(dst)) {
+                    self.add(reg(src));
+                }
+            }
+            Insn::Alu { dst, src, .. } => {
+                if let Src::Reg(r) = src
+                    && r != Reg::R10
+                    && self.has(reg(dst))
+                {
+                    self.add(reg(r));
+                }
+            }
+            Insn::Neg { .. }
+            | Insn::Endian { .. }
+            | Insn::Goto { .. }
+            | Insn::MayGoto { .. }
+            | Insn::Imm64Hi => {}
+            Insn::LdImm64 { dst, .. } => {
+                self.take(reg(dst));
+            }
+            Insn::LdAbs { .. } | Insn::LdInd { .. } => {
+                self.take(reg(Reg::R0));
+            }
+            Insn::Load { dst, .. } | Insn::LoadAcquire { dst, .. } => {
+                if self.take(reg(dst))
+                    && let Some((fr, slot)) = step.stack
+                {
+                    self.add(Place::Slot(fr, slot));
+                }
+            }
+            Insn::Store { src, .. } => self.step_back_store(step, src),
+            Insn::StoreRelease { src, .. } => self.step_back_store(step, Src::Reg(src)),
+            Insn::Atomic { op, src, .. } => match op {
+                AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => {}
+                AtomicOp::FetchAdd
+                | AtomicOp::FetchOr
+                | AtomicOp::FetchAnd
+                | AtomicOp::FetchXor
+                | AtomicOp::Xchg => {
+                    self.take(reg(src));
+                }
+                AtomicOp::Cmpxchg => {
+                    self.take(reg(Reg::R0));
+                }
+            },
+            Insn::JumpIf { dst, src: Src::Reg(r), .. } => {
+                if self.has(reg(dst)) || self.has(reg(r)) {
+                    self.add(reg(dst));
+                    self.add(reg(r));
+                }
+                self.sync_links(step.links.as_ref());
+            }
+            Insn::JumpIf { .. } => self.sync_links(step.links.as_ref()),
+            Insn::Call(target) => self.step_back_call(prog, step, next, target)?,
+            Insn::Exit => {
+                // From behind a call back into the function that it called.
+                let outer = next.depth;
+                let is_call = next.idx.checked_sub(1).and_then(|i| prog.insns.get(i as usize));
+                if matches!(is_call, Some(Insn::Call(CallTarget::Local(_))))
+                    && self.take(Place::Reg(outer, 0))
+                {
+                    self.add(Place::Reg(f, 0));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step_back_store(&mut self, step: &Step, src: Src) {
+        let Some((fr, slot)) = step.stack else { return };
+        if self.take(Place::Slot(fr, slot))
+            && let Src::Reg(r) = src
+        {
+            self.add(Place::Reg(step.depth, r.num()));
+        }
+    }
+
+    fn step_back_call(
+        &mut self,
+        prog: &Program,
+        step: &Step,
+        next: Next,
+        target: CallTarget,
+    ) -> Result<(), Lost> {
+        let f = usize::from(step.depth);
+        if next.depth <= step.depth {
+            // A call that returned at once: a helper. It sets R0 and loses R1 to R5.
+            if let Some(m) = self.regs.get_mut(f) {
+                *m &= !(ARGS | 1);
+            }
+            return Ok(());
+        }
+        let (Some(inner), Some(slots)) =
+            (self.regs.get(f + 1).copied(), self.slots.get(f + 1).copied())
+        else {
+            return Err(Lost);
+        };
+        if inner & !ARGS != 0 || slots != 0 {
+            return Err(Lost);
+        }
+        if let Some(m) = self.regs.get_mut(f + 1) {
+            *m = 0;
+        }
+        let calls_back =
+            prog.marks.get(step.idx as usize).is_some_and(|m| m.has(Marks::CALLS_CALLBACK));
+        if let (CallTarget::Local(_), false, Some(m)) = (target, calls_back, self.regs.get_mut(f)) {
+            *m |= inner;
+        }
+        Ok(())
+    }
+
+    /// Marks what is wanted in a kept state, and goes on wanting only what was not marked there before.
+    fn mark(&mut self, state: &mut VerifierState) -> bool {
+        let mut changed = false;
+        for f in 0..MAX_FRAMES {
+            let (Some(regs), Some(slots)) = (self.regs.get(f).copied(), self.slots.get(f).copied())
+            else {
+                continue;
+            };
+            let regs = (0u8..16).filter(|r| regs >> r & 1 != 0).map(|r| Place::Reg(f as u8, r));
+            let slots = (0u8..64).filter(|s| slots >> s & 1 != 0).map(|s| Place::Slot(f as u8, s));
+            for place in regs.chain(slots) {
+                match state.at(place) {
+                    Some(r) if r.is_scalar() && !r.precise => {
+                        set_precise(state, place);
+                        changed = true;
+                    }
+                    Some(_) | None => {
+                        self.take(place);
+                    }
+                }
+            }
+        }
+        changed
+    }
+}
+
+fn set_precise(state: &mut VerifierState, place: Place) {
+    let reg: Option<&mut RegState> = match place {
+        Place::Reg(f, r) => state.frame_mut(f).and_then(|f| f.regs.get_mut(usize::from(r))),
+        Place::Slot(f, s) => {
+            state.frame_mut(f).and_then(|f| f.stack.get_mut(usize::from(s))).map(|s| &mut s.reg)
+        }
+    };
+    if let Some(reg) = reg {
+        reg.precise = true;
+    }
+}
+
+/// The instruction that was executed after one.
+#[derive(Clone, Copy)]
+struct Next {
+    idx: u32,
+    depth: u8,
+}
+
+/// Walks back along a path and marks the kept states on it; whether a mark is new.
+fn walk_back(
+    kept: &mut Kept,
+    prog: &Program,
+    mut wanted: Wanted,
+    newest: &[Step],
+    parent: Option<StateId>,
+    mut next: (u32, u8),
+) -> bool {
+    let first_parent = parent;
+    let mut changed = false;
+    let mut parent = parent;
+    let mut segment: Option<StateId> = None;
+    loop {
+        let steps = match segment {
+            None => newest,
+            Some(id) => kept.get(id).map_or(&[][..], |k| &k.history),
+        };
+        for step in steps.iter().rev() {
+            let after = Next { idx: next.0, depth: next.1 };
+            if wanted.step_back(prog, step, after).is_err() {
+                return mark_all(kept, first_parent) || changed;
+            }
+            next = (step.idx, step.depth);
+            if wanted.is_empty() {
+                return changed;
+            }
+        }
+        let Some(id) = parent else { break };
+        let Some(k) = kept.get_mut(id) else { break };
+        changed |= wanted.mark(&mut k.state);
+        if wanted.is_empty() {
+            return changed;
+        }
+        next = (k.idx, k.state.cur_idx() as u8);
+        parent = k.parent;
+        segment = Some(id);
+    }
+    // SOUND: a number whose origin was not found may have come from anywhere.
+    mark_all(kept, first_parent) || changed
+}
+
+/// Marks every number in a state and its ancestors (`mark_all_scalars_precise`).
+fn mark_all(kept: &mut Kept, from: Option<StateId>) -> bool {
+    let mut changed = false;
+    let mut at = from;
+    while let Some(k) = at.and_then(|id| kept.get_mut(id)) {
+        for frame in &mut k.state.frames {
+            if !frame.values().any(|r| r.is_scalar() && !r.precise) {
+                continue;
+            }
+            for r in Rc::make_mut(frame).values_mut().filter(|r| r.is_scalar()) {
+                r.precise = true;
+            }
+            changed = true;
+        }
+        at = k.parent;
+    }
+    changed
+}
+
+impl Walk<'_> {
+    /// The instruction in hand depends on the number in a register (`mark_chain_precision`).
+    pub(crate) fn mark_precise(&mut self, r: Reg) -> Res<()> {
+        if !self.is_privileged || !self.cur.reg(r).is_scalar() {
+            // Without privilege every number counts as precise.
+            return Ok(());
+        }
+        let depth = self.cur.cur_idx() as u8;
+        let mut wanted = Wanted::default();
+        wanted.add(Place::Reg(depth, r.num()));
+        // The last step is the instruction in hand, which has not changed the register yet.
+        let before = self.history.split_last().map_or(&[][..], |(_, rest)| rest);
+        walk_back(&mut self.kept, &self.prog, wanted, before, self.parent, (self.idx, depth));
+        Ok(())
+    }
+}
+
+/// What the proofs from a kept state depended on matters for a path that it covers (`propagate_precision`).
+pub(super) fn propagate(
+    kept: &mut Kept,
+    prog: &Program,
+    from: StateId,
+    steps: &[Step],
+    parent: Option<StateId>,
+    (idx, depth): (u32, u8),
+) -> bool {
+    let Some(k) = kept.get(from) else { return false };
+    let mut wanted = Wanted::default();
+    for (f, frame) in (0u8..).zip(&k.state.frames) {
+        for (n, r) in (0u8..).zip(&frame.regs) {
+            if r.is_scalar() && r.precise {
+                wanted.add(Place::Reg(f, n));
+            }
+        }
+        for (n, s) in (0u8..).zip(&frame.stack) {
+            if s.scalar_spill().is_some_and(|r| r.precise) {
+                wanted.add(Place::Slot(f, n));
+            }
+        }
+    }
+    if wanted.is_empty() {
+        return false;
+    }
+    walk_back(kept, prog, wanted, steps, parent, (idx, depth))
+}

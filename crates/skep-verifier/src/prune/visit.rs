@@ -1,0 +1,266 @@
+//! At a prune point: end the path, keep the state, or neither (`is_state_visited`).
+
+use super::equiv::{Compare, Exactness};
+use super::loops::Return;
+use super::precision::propagate;
+use super::{StateId, Visit};
+use crate::pre::Marks;
+use crate::reject::RejectKind;
+use crate::state::{Frame, RegState, VerifierState};
+use crate::walk::{Res, Walk};
+use std::rc::Rc;
+
+/// States compared at a slot at the most, for the unprivileged (`BPF_COMPLEXITY_LIMIT_STATES`).
+const MAX_STATES_UNPRIV: usize = 64;
+/// Steps after which a state is kept whatever the counts say.
+const MAX_HISTORY: usize = 400;
+
+/// What comparing with the kept states found.
+enum Found {
+    /// One covers the state.
+    Covered { by: StateId, closes_loop: bool },
+    /// None does.
+    Nothing { keep: bool },
+}
+
+impl Walk<'_> {
+    /// Compares with the kept states at the slot in hand.
+    pub(crate) fn visit(&mut self) -> Res<Visit> {
+        let marks = self.marks();
+        let force = marks.has(Marks::FORCE_CHECKPOINT) || self.history.len() > MAX_HISTORY;
+        let jumps = self.jumps_processed - self.kept.last_jumps;
+        let insns = self.processed - self.kept.last_insns;
+        let keep = force || (jumps >= 2 && insns >= 8);
+        match self.find(marks, force, keep)? {
+            Found::Covered { by, closes_loop } => {
+                self.accept(by, closes_loop);
+                Ok(Visit::Seen)
+            }
+            Found::Nothing { keep: true } => {
+                self.keep();
+                Ok(Visit::New)
+            }
+            Found::Nothing { keep: false } => Ok(Visit::New),
+        }
+    }
+
+    fn covers(&mut self, id: StateId, exact: Exactness) -> bool {
+        let first_temp = self.last_id();
+        let Some(k) = self.kept.get(id) else { return false };
+        let mut compare = Compare {
+            prog: &self.prog,
+            is_privileged: self.is_privileged,
+            exact,
+            ids: &mut self.id_map,
+        };
+        compare.covers(&k.state, &self.cur, self.idx, first_temp)
+    }
+
+    fn find(&mut self, marks: Marks, force: bool, mut keep: bool) -> Res<Found> {
+        let ids: Vec<StateId> = self.kept.at(self.idx).iter().rev().copied().collect();
+        let recent = self.jumps_processed - self.kept.last_jumps < 20
+            && self.processed - self.kept.last_insns < 100;
+        let mut compared = 0;
+        for id in ids {
+            compared += 1;
+            let Some(k) = self.kept.get(id) else { continue };
+            let is_open = k.branches > 0;
+            if is_open {
+                let may_goto_moved = k.state.may_goto_depth != self.cur.may_goto_depth;
+                let same_unroll = k.state.callback_unroll_depth == self.cur.callback_unroll_depth;
+                // SOUND: an unfinished state may cover only where the loop is left by a bound of its own
+                // (the budget of may_goto, the count of a helper); see `loops`.
+                let bounded = (marks.has(Marks::MAY_GOTO) && may_goto_moved)
+                    || marks.has(Marks::CALLS_CALLBACK);
+                if bounded && self.covers(id, Exactness::Within) {
+                    return Ok(Found::Covered { by: id, closes_loop: true });
+                }
+                let may_spin = !marks.has(Marks::CALLS_CALLBACK) && !may_goto_moved && same_unroll;
+                if may_spin && self.covers(id, Exactness::Exact) {
+                    return Err(RejectKind::InfiniteLoop { at: self.idx }.into());
+                }
+                if !force && recent {
+                    keep = false;
+                }
+            } else {
+                let unfinished = self.on_unfinished_loop(id);
+                let exact = if unfinished { Exactness::Within } else { Exactness::Proved };
+                if self.covers(id, exact) {
+                    return Ok(Found::Covered { by: id, closes_loop: unfinished });
+                }
+            }
+            self.count_miss(id, marks, keep);
+        }
+        self.kept.max_per_insn = self.kept.max_per_insn.max(compared);
+        if !self.is_privileged && compared > MAX_STATES_UNPRIV {
+            keep = false;
+        }
+        Ok(Found::Nothing { keep })
+    }
+
+    fn count_miss(&mut self, id: StateId, marks: Marks, keep: bool) {
+        let Some(k) = self.kept.get_mut(id) else { return };
+        if keep {
+            k.misses += 1;
+        }
+        // States at checkpoints are what loops converge on: they stay longer.
+        let n = if marks.has(Marks::FORCE_CHECKPOINT) && k.branches > 0 { 64 } else { 3 };
+        if k.misses > k.hits.saturating_mul(n) + n {
+            self.kept.evict(id);
+        }
+    }
+
+    /// Whether what a finished state's proofs depended on is not known yet, since a cycle through it is unfinished.
+    fn on_unfinished_loop(&self, id: StateId) -> bool {
+        let Some(k) = self.kept.get(id) else { return false };
+        if !self.kept.loops.needs(k.serial) {
+            return false;
+        }
+        let on_cycle = |at: u32| self.prog.scc.get(at as usize).is_some_and(|c| *c != 0);
+        k.state.frames.iter().skip(1).any(|f| on_cycle(f.callsite)) || on_cycle(k.idx)
+    }
+
+    fn accept(&mut self, by: StateId, closes_loop: bool) {
+        if let Some(k) = self.kept.get_mut(by) {
+            k.hits += 1;
+        }
+        let at = (self.idx, self.cur.cur_idx() as u8);
+        propagate(&mut self.kept, &self.prog, by, &self.history, self.parent, at);
+        if closes_loop {
+            let open = self.kept.get(by).filter(|k| k.branches > 0).map(|k| (by, k.serial));
+            let ret = Return {
+                covered_by: by,
+                depth: at.1,
+                parent: self.parent,
+                history: self.history.clone(),
+                idx: self.idx,
+            };
+            self.kept.loops.add(open, ret);
+        }
+    }
+
+    fn keep(&mut self) {
+        self.kept.last_jumps = self.jumps_processed;
+        self.kept.last_insns = self.processed;
+        for frame in &mut self.cur.frames {
+            if frame.values().any(|r| r.precise) {
+                for r in Rc::make_mut(frame).values_mut() {
+                    r.precise = false;
+                }
+            }
+        }
+        self.drop_single_ids();
+        let history = core::mem::take(&mut self.history);
+        let id = self.kept.add(self.cur.clone(), self.idx, self.parent, history);
+        self.parent = Some(id);
+    }
+
+    /// Numbers whose id no other shares lose it, so that more states are alike (`clear_singular_ids`).
+    fn drop_single_ids(&mut self) {
+        let mut seen = core::mem::take(&mut self.id_counts);
+        seen.clear();
+        for r in self.cur.frames.iter().flat_map(|f| f.values()) {
+            if r.is_scalar() && r.id != 0 {
+                match seen.iter_mut().find(|(id, _)| *id == r.id) {
+                    Some((_, n)) => *n += 1,
+                    None => seen.push((r.id, 1u32)),
+                }
+            }
+        }
+        if seen.iter().any(|(_, n)| *n == 1) {
+            let is_single = |r: &RegState| {
+                r.is_scalar() && r.id != 0 && seen.iter().any(|(id, n)| *id == r.id && *n == 1)
+            };
+            self.cur.update_regs(is_single, RegState::unlink);
+        }
+        self.id_counts = seen;
+    }
+
+    /// The path in hand is finished: closes branches upwards, and cycles whose start is now finished.
+    pub(crate) fn finish_path(&mut self) -> Res<()> {
+        let mut at = self.parent;
+        while let Some(id) = at {
+            let Some(k) = self.kept.get(id) else { break };
+            let up = k.parent;
+            if self.kept.end_branch(id) > 0 {
+                break;
+            }
+            self.finish_loop(id);
+            at = up;
+        }
+        Ok(())
+    }
+
+    // SOUND: what matters at the start of a cycle matters where the cycle returns to it; passed along all returns
+    // until nothing changes. Each round marks a number that was not marked, so it ends.
+    fn finish_loop(&mut self, id: StateId) {
+        let returns = self.kept.loops.finish(id);
+        let mut changed = !returns.is_empty();
+        while changed {
+            changed = false;
+            for r in &returns {
+                let at = (r.idx, r.depth);
+                changed |=
+                    propagate(&mut self.kept, &self.prog, r.covered_by, &r.history, r.parent, at);
+            }
+        }
+    }
+
+    /// Makes what differs from the last unfinished visit of a slot unknown, so that a loop converges
+    /// (`widen_imprecise_scalars`).
+    // SOUND: knowing less of a number is always allowed.
+    pub(crate) fn widen_to_previous(&self, idx: u32, state: &mut VerifierState) {
+        let previous =
+            self.kept.at(idx).iter().rev().filter_map(|id| self.kept.get(*id)).find(|k| {
+                k.branches > 0
+                    && k.state.frames.len() == state.frames.len()
+                    && k.state
+                        .frames
+                        .iter()
+                        .zip(&state.frames)
+                        .all(|(a, b)| a.callsite == b.callsite)
+            });
+        let Some(previous) = previous else { return };
+        for (old, cur) in previous.state.frames.iter().zip(&mut state.frames) {
+            widen_frame(old, cur);
+        }
+    }
+}
+
+fn must_widen(old: &RegState, cur: &RegState) -> bool {
+    old.is_scalar()
+        && cur.is_scalar()
+        && !old.precise
+        && !cur.precise
+        && (old.num != cur.num
+            || old.is_shifted != cur.is_shifted
+            || (old.id == 0) != (cur.id == 0))
+}
+
+fn widen_frame(old: &Frame, cur: &mut Rc<Frame>) {
+    let regs = old.regs.iter().zip(&cur.regs).any(|(o, c)| must_widen(o, c));
+    let pairs = |o: &Frame, c: &Frame, n: usize| {
+        let (o, c) = (o.stack.get(n)?.scalar_spill()?, c.stack.get(n)?.scalar_spill()?);
+        Some(must_widen(o, c))
+    };
+    let slots = (0..cur.stack.len()).any(|n| pairs(old, cur, n) == Some(true));
+    if !regs && !slots {
+        return;
+    }
+    let frame = Rc::make_mut(cur);
+    for (o, c) in old.regs.iter().zip(&mut frame.regs) {
+        if must_widen(o, c) {
+            *c = RegState::UNKNOWN;
+        }
+    }
+    for (o, c) in old.stack.iter().zip(&mut frame.stack) {
+        let widen = match (o.scalar_spill(), c.scalar_spill()) {
+            (Some(o), Some(c)) => must_widen(o, c),
+            (Some(_) | None, _) => false,
+        };
+        // Only whole spills: the upper bytes of a narrow one say more than "unknown".
+        if widen && c.spill_size() == 8 {
+            c.reg = RegState::UNKNOWN;
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! [`RegState`]: what one register holds.
+
+use crate::domain::Scalar;
+use crate::pre::MapId;
+
+/// How far behind a packet pointer the packet is known to reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) enum PacketRange {
+    /// That many bytes after the variable part of the pointer; 0 is nothing.
+    Bytes(u16),
+    /// The pointer is at the packet's end or beyond it.
+    AtEnd,
+    /// The pointer is beyond the packet's end.
+    BeyondEnd,
+}
+
+/// Type of a register's content (`enum bpf_reg_type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) enum RegKind {
+    /// Nothing that may be read.
+    NotInit,
+    /// A number.
+    Scalar,
+    /// The context.
+    Ctx,
+    /// A map.
+    Map(MapId),
+    /// A map's value.
+    MapValue(MapId),
+    /// A map's value, or NULL.
+    MapValueOrNull(MapId),
+    /// A map's key, in a callback.
+    MapKey(MapId),
+    /// The frame of that number, at its top.
+    Stack(u8),
+    /// The packet.
+    Packet(PacketRange),
+    /// The metadata before the packet.
+    PacketMeta(PacketRange),
+    /// The packet's end.
+    PacketEnd,
+    /// The subprogram of that number.
+    Func(u16),
+}
+
+impl RegKind {
+    /// The kernel's name of the type, as in messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            RegKind::NotInit => "?",
+            RegKind::Scalar => "scalar",
+            RegKind::Ctx => "ctx",
+            RegKind::Map(_) => "map_ptr",
+            RegKind::MapValue(_) => "map_value",
+            RegKind::MapValueOrNull(_) => "map_value_or_null",
+            RegKind::MapKey(_) => "map_key",
+            RegKind::Stack(_) => "fp",
+            RegKind::Packet(_) => "pkt",
+            RegKind::PacketMeta(_) => "pkt_meta",
+            RegKind::PacketEnd => "pkt_end",
+            RegKind::Func(_) => "func",
+        }
+    }
+
+    /// Whether it is an address.
+    pub(crate) fn is_pointer(self) -> bool {
+        !matches!(self, RegKind::NotInit | RegKind::Scalar)
+    }
+
+    /// Whether it may be NULL.
+    pub(crate) fn may_be_null(self) -> bool {
+        matches!(self, RegKind::MapValueOrNull(_))
+    }
+
+    /// Packet or metadata.
+    pub(crate) fn is_packet(self) -> bool {
+        matches!(self, RegKind::Packet(_) | RegKind::PacketMeta(_))
+    }
+
+    /// Packet, metadata or packet end.
+    pub(crate) fn is_packet_any(self) -> bool {
+        self.is_packet() || self == RegKind::PacketEnd
+    }
+
+    /// Whether both are packet pointers of the same sort, whatever their ranges.
+    pub(crate) fn same_packet(self, other: RegKind) -> bool {
+        matches!(
+            (self, other),
+            (RegKind::Packet(_), RegKind::Packet(_))
+                | (RegKind::PacketMeta(_), RegKind::PacketMeta(_))
+        )
+    }
+
+    /// The range, of a packet pointer.
+    pub(crate) fn packet_range(self) -> Option<PacketRange> {
+        match self {
+            RegKind::Packet(r) | RegKind::PacketMeta(r) => Some(r),
+            RegKind::NotInit
+            | RegKind::Scalar
+            | RegKind::Ctx
+            | RegKind::Map(_)
+            | RegKind::MapValue(_)
+            | RegKind::MapValueOrNull(_)
+            | RegKind::MapKey(_)
+            | RegKind::Stack(_)
+            | RegKind::PacketEnd
+            | RegKind::Func(_) => None,
+        }
+    }
+
+    /// The same kind with another range, if it is a packet pointer.
+    pub(crate) fn with_range(self, range: PacketRange) -> RegKind {
+        match self {
+            RegKind::Packet(_) => RegKind::Packet(range),
+            RegKind::PacketMeta(_) => RegKind::PacketMeta(range),
+            other => other,
+        }
+    }
+}
+
+/// What one register holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RegState {
+    /// Type.
+    pub(crate) kind: RegKind,
+    /// Of a pointer: the fixed part of its offset, in bytes. Of a scalar that `is_shifted`: what it is
+    /// above the others of its id.
+    pub(crate) off: i32,
+    /// Registers of the same id hold the same number, or came from the same pointer; 0 is none.
+    pub(crate) id: u32,
+    /// Of a scalar with an id: it is the others plus `off` (`BPF_ADD_CONST`).
+    pub(crate) is_shifted: bool,
+    /// Of a scalar: some proof depends on its bounds, so that states may differ in it only inwards.
+    pub(crate) precise: bool,
+    /// The number; of a pointer, the variable part of its offset.
+    pub(crate) num: Scalar,
+}
+
+impl RegState {
+    /// Nothing that may be read.
+    pub(crate) const NOT_INIT: RegState = RegState {
+        kind: RegKind::NotInit,
+        off: 0,
+        id: 0,
+        is_shifted: false,
+        precise: false,
+        num: Scalar::UNKNOWN,
+    };
+
+    /// A number with bounds.
+    pub(crate) const fn scalar(num: Scalar) -> RegState {
+        RegState { kind: RegKind::Scalar, num, ..RegState::NOT_INIT }
+    }
+
+    /// Any number.
+    pub(crate) const UNKNOWN: RegState = RegState::scalar(Scalar::UNKNOWN);
+
+    /// A pointer to the start of something.
+    pub(crate) const fn pointer(kind: RegKind) -> RegState {
+        RegState { kind, num: Scalar::ZERO, ..RegState::NOT_INIT }
+    }
+
+    /// Whether it is the number 0 for sure.
+    pub(crate) fn is_null(&self) -> bool {
+        self.kind == RegKind::Scalar && self.num.const_value() == Some(0)
+    }
+
+    /// Whether it is a number.
+    pub(crate) fn is_scalar(&self) -> bool {
+        self.kind == RegKind::Scalar
+    }
+
+    /// Whether it is an address.
+    pub(crate) fn is_pointer(&self) -> bool {
+        self.kind.is_pointer()
+    }
+
+    /// Forgets the link to other registers.
+    pub(crate) fn unlink(&mut self) {
+        self.id = 0;
+        if self.is_scalar() {
+            self.off = 0;
+        }
+        self.is_shifted = false;
+    }
+
+    /// How many low bits can be set (`get_reg_width`).
+    pub(crate) fn width_bits(&self) -> u32 {
+        64 - self.num.umax().leading_zeros()
+    }
+}

@@ -1,0 +1,361 @@
+//! The walk over all paths: a stack of paths yet to go, and the dispatch of instructions.
+//!
+//! Key types: [`Walk`], everything one verification knows; [`Flow`], where an instruction leads; [`Stop`], why
+//! a path cannot go on. Neighbours: `insn/`, `mem/` and `call/` say what an instruction does to the state,
+//! `prune/` when a path may end early.
+
+use crate::env::{Env, Privilege, ProgTypeProps};
+use crate::log::{Log, LogLevel};
+use crate::pre::{Marks, Program};
+use crate::prog::{LoadRequest, VerifyStats};
+use crate::prune::{IdMap, Kept, StateId, Step, Visit};
+use crate::reject::{Bug, Reject, RejectKind, VerifyError};
+use crate::state::{Frame, RegKind, RegState, VerifierState};
+use skep_abi::insn::{CallTarget, Insn, Reg};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Instructions simulated at the most (`BPF_COMPLEXITY_LIMIT_INSNS`).
+const MAX_PROCESSED: u64 = 1_000_000;
+/// Paths waiting at the most (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
+const MAX_PENDING: usize = 8192;
+
+/// Why a check or a transfer cannot go on.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The program is refused.
+    Reject(Box<RejectKind>),
+    /// The verifier contradicts itself.
+    Bug(&'static str),
+}
+
+impl From<RejectKind> for Stop {
+    fn from(kind: RejectKind) -> Stop {
+        Stop::Reject(Box::new(kind))
+    }
+}
+
+/// Result of a step of the analysis.
+pub(crate) type Res<T> = Result<T, Stop>;
+
+/// A refusal of what this verifier cannot judge.
+pub(crate) fn unsupported(what: impl Into<String>) -> Stop {
+    RejectKind::Unsupported { what: what.into() }.into()
+}
+
+/// Where an instruction leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flow {
+    /// To the next instruction.
+    Next,
+    /// To a slot.
+    To(u32),
+    /// The path has ended well.
+    End,
+}
+
+/// What the walk learns of a slot, for `post`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SlotFacts {
+    /// Some path executes it.
+    pub(crate) is_seen: bool,
+    /// Kind of pointer that it accesses memory through.
+    pub(crate) access: Access,
+}
+
+/// What an instruction accesses memory through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Access {
+    /// No path has said yet.
+    #[default]
+    None,
+    /// The context, at that offset of the UAPI structure.
+    Ctx(u32),
+    /// Plain memory.
+    Plain,
+}
+
+/// A path to be walked later.
+#[derive(Debug)]
+struct Pending {
+    state: VerifierState,
+    parent: Option<StateId>,
+    history: Vec<Step>,
+    idx: u32,
+    from: u32,
+    log_mark: usize,
+}
+
+/// Everything that one verification knows.
+pub(crate) struct Walk<'a> {
+    pub(crate) env: &'a dyn Env,
+    pub(crate) props: &'a ProgTypeProps,
+    pub(crate) prog: Program,
+    pub(crate) is_gpl: bool,
+    /// Whether pointers may leak, stack may be uninitialised, loops may be: CAP_BPF and CAP_PERFMON.
+    pub(crate) is_privileged: bool,
+    /// State of the path that is walked.
+    pub(crate) cur: VerifierState,
+    /// Kept state that the path last passed.
+    pub(crate) parent: Option<StateId>,
+    /// Instructions since then.
+    pub(crate) history: Vec<Step>,
+    /// Slot that is looked at.
+    pub(crate) idx: u32,
+    pub(crate) facts: Vec<SlotFacts>,
+    /// Stack bytes that each function uses.
+    stack_used: Vec<Cell<u32>>,
+    pub(crate) kept: Kept,
+    pending: Vec<Pending>,
+    id_gen: u32,
+    /// Scratch of state comparison.
+    pub(crate) id_map: IdMap,
+    /// Scratch of counting ids.
+    pub(crate) id_counts: Vec<(u32, u32)>,
+    pub(crate) processed: u64,
+    pub(crate) jumps_processed: u64,
+    pub(crate) log: &'a mut Log,
+}
+
+impl<'a> Walk<'a> {
+    /// At the start of the program.
+    pub(crate) fn new(
+        req: &LoadRequest,
+        env: &'a dyn Env,
+        prog: Program,
+        log: &'a mut Log,
+    ) -> Walk<'a> {
+        let mut main = Frame::new(0, u32::MAX, RegState::pointer(RegKind::Stack(0)));
+        main.regs[Reg::R1.index()] = RegState::pointer(RegKind::Ctx);
+        let len = prog.insns.len();
+        let stack_used = vec![Cell::new(0); prog.subprogs.len()];
+        Walk {
+            env,
+            props: env.prog_type(),
+            prog,
+            is_gpl: is_gpl_compatible(&req.license),
+            is_privileged: env.privilege() == Privilege::Privileged,
+            cur: VerifierState {
+                frames: vec![Rc::new(main)],
+                may_goto_depth: 0,
+                callback_unroll_depth: 0,
+            },
+            parent: None,
+            history: Vec::new(),
+            idx: 0,
+            facts: vec![SlotFacts::default(); len],
+            stack_used,
+            kept: Kept::new(len),
+            pending: Vec::new(),
+            id_gen: 0,
+            id_map: IdMap::default(),
+            id_counts: Vec::new(),
+            processed: 0,
+            jumps_processed: 0,
+            log,
+        }
+    }
+
+    /// A new id for registers that belong together.
+    pub(crate) fn new_id(&mut self) -> u32 {
+        self.id_gen += 1;
+        self.id_gen
+    }
+
+    /// Stack bytes that a function uses on some path.
+    pub(crate) fn stack_used(&self, subprog: usize) -> u32 {
+        self.stack_used.get(subprog).map_or(0, Cell::get)
+    }
+
+    /// A function's frame is used down to an offset. Not part of the path's state: it holds for all paths.
+    pub(crate) fn note_stack_used(&self, subprog: u16, off: i64) {
+        if let Some(used) = self.stack_used.get(usize::from(subprog)) {
+            used.set(used.get().max(off.unsigned_abs().min(512) as u32));
+        }
+    }
+
+    /// The newest id.
+    pub(crate) fn last_id(&self) -> u32 {
+        self.id_gen
+    }
+
+    /// Walks all paths.
+    pub(crate) fn run(&mut self) -> Result<(), VerifyError> {
+        match self.run_paths() {
+            Ok(()) => Ok(()),
+            Err(Stop::Bug(what)) => Err(Bug { insn_idx: self.idx, what }.into()),
+            Err(Stop::Reject(kind)) => {
+                self.log.put(format_args!("{kind}\n"));
+                let mut reject = Reject::new(self.idx, *kind);
+                reject.regs = self.regs_for_diag();
+                Err(reject.into())
+            }
+        }
+    }
+
+    /// What verification has cost so far.
+    pub(crate) fn stats(&self) -> VerifyStats {
+        VerifyStats {
+            insns_processed: self.processed,
+            peak_states: self.kept.peak(),
+            total_states: self.kept.total(),
+        }
+    }
+
+    fn run_paths(&mut self) -> Res<()> {
+        self.log_path_start();
+        loop {
+            match self.step()? {
+                Flow::Next => {
+                    let wide = matches!(self.insn(), Insn::LdImm64 { .. });
+                    self.idx += if wide { 2 } else { 1 };
+                }
+                Flow::To(idx) => self.idx = idx,
+                Flow::End => {
+                    self.finish_path()?;
+                    if !self.next_path() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The instruction that is looked at.
+    pub(crate) fn insn(&self) -> Insn {
+        self.prog.insns.get(self.idx as usize).copied().unwrap_or(Insn::Imm64Hi)
+    }
+
+    /// What pruning must know of the slot that is looked at.
+    pub(crate) fn marks(&self) -> Marks {
+        self.prog.marks.get(self.idx as usize).copied().unwrap_or_default()
+    }
+
+    fn step(&mut self) -> Res<Flow> {
+        if self.idx as usize >= self.prog.insns.len() {
+            return Err(Stop::Bug("the walk left the program"));
+        }
+        self.processed += 1;
+        if self.processed > MAX_PROCESSED {
+            return Err(RejectKind::TooComplex { processed: self.processed }.into());
+        }
+        if self.marks().has(Marks::PRUNE) {
+            match self.visit()? {
+                Visit::Seen => {
+                    self.log_pruned();
+                    return Ok(Flow::End);
+                }
+                Visit::New => {}
+            }
+        }
+        self.log_insn();
+        let depth = self.cur.cur_idx() as u8;
+        self.history.push(Step::new(self.idx, depth));
+        if let Some(f) = self.facts.get_mut(self.idx as usize) {
+            f.is_seen = true;
+        }
+        let flow = self.exec()?;
+        self.log_effects();
+        Ok(flow)
+    }
+
+    fn exec(&mut self) -> Res<Flow> {
+        let insn = self.insn();
+        match insn {
+            Insn::Alu { width, op, dst, src } => self.exec_alu(width, op, dst, src)?,
+            Insn::MovSx { width, from, dst, src } => self.exec_movsx(width, from, dst, src)?,
+            Insn::Neg { width, dst } => self.exec_neg(width, dst)?,
+            Insn::Endian { op, size, dst } => self.exec_endian(op, size, dst)?,
+            Insn::AddrSpaceCast { .. } => {
+                return Err(unsupported("addr_space_cast (arena pointers)"));
+            }
+            Insn::LdImm64 { dst, imm } => self.exec_ld_imm64(dst, imm)?,
+            Insn::Imm64Hi => return Err(Stop::Bug("the walk reached the second half of ld_imm64")),
+            Insn::LdAbs { .. } => self.exec_legacy_load(None)?,
+            Insn::LdInd { src, .. } => self.exec_legacy_load(Some(src))?,
+            Insn::Load { size, signed, dst, src, off } => {
+                self.exec_load(size, signed, dst, src, off)?;
+            }
+            Insn::Store { size, dst, off, src } => self.exec_store(size, dst, off, src)?,
+            Insn::Atomic { size, op, dst, src, off } => {
+                self.exec_atomic(size, op, dst, src, off)?;
+            }
+            Insn::LoadAcquire { size, dst, src, off } => {
+                self.exec_load_acquire(size, dst, src, off)?;
+            }
+            Insn::StoreRelease { size, dst, src, off } => {
+                self.exec_store_release(size, dst, src, off)?;
+            }
+            Insn::Goto { off, .. } => {
+                self.jumps_processed += 1;
+                return self.jump_target(off);
+            }
+            Insn::MayGoto { off } => return self.exec_may_goto(off),
+            Insn::JumpIf { width, op, dst, src, off } => {
+                return self.exec_jump_if(width, op, dst, src, off);
+            }
+            Insn::Call(target) => {
+                self.jumps_processed += 1;
+                return match target {
+                    CallTarget::Helper(id) => self.exec_helper(id),
+                    CallTarget::Local(off) => self.exec_call(off),
+                    CallTarget::Kfunc { .. } => {
+                        Err(unsupported("calls of kernel functions (kfunc)"))
+                    }
+                };
+            }
+            Insn::Exit => {
+                self.jumps_processed += 1;
+                return self.exec_exit();
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Slot that an offset from the next one leads to.
+    pub(crate) fn slot_at(&self, off: i32) -> Res<u32> {
+        let to = i64::from(self.idx) + 1 + i64::from(off);
+        u32::try_from(to).map_err(|_| Stop::Bug("jump out of the program"))
+    }
+
+    /// The flow to an offset from the next slot.
+    pub(crate) fn jump_target(&self, off: i32) -> Res<Flow> {
+        Ok(Flow::To(self.slot_at(off)?))
+    }
+
+    /// Puts a copy of the current path aside, to go on at `idx` later (`push_stack`).
+    pub(crate) fn push_path(&mut self, idx: u32, state: VerifierState) -> Res<()> {
+        if self.pending.len() >= MAX_PENDING {
+            return Err(RejectKind::TooManyPending { count: self.pending.len() }.into());
+        }
+        self.kept.add_branch(self.parent);
+        self.pending.push(Pending {
+            state,
+            parent: self.parent,
+            history: self.history.clone(),
+            idx,
+            from: self.idx,
+            log_mark: self.log.mark(),
+        });
+        Ok(())
+    }
+
+    fn next_path(&mut self) -> bool {
+        let Some(p) = self.pending.pop() else { return false };
+        self.cur = p.state;
+        self.parent = p.parent;
+        self.history = p.history;
+        self.idx = p.idx;
+        if self.log.level() == LogLevel::Path {
+            self.log.rewind(p.log_mark);
+        }
+        self.log_path_resumed(p.from);
+        true
+    }
+}
+
+/// Whether a licence string lets a program use GPL-only helpers (`license_is_gpl_compatible`).
+fn is_gpl_compatible(license: &str) -> bool {
+    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"]
+        .contains(&license)
+}

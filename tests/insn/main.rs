@@ -1,3 +1,0 @@
-//! Instructions: decoder, disassembler and assembler against the live kernel's verifier log.
-
-mod kernel;

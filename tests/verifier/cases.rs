@@ -1,0 +1,229 @@
+//! Runs the text programs in `cases/`: each must get the verdict and the message that it names, from Skep and from
+//! the live kernel.
+//!
+//! A file holds cases of one topic. A case begins with `== name`; lines that begin with `@` say of what type it is
+//! (`@ socket`, `tc`, `xdp`, `syscall`; tc if none is given), whether the loader is unprivileged (`@ unpriv`: the kernel is
+//! not asked) and where the kernel judges otherwise (`@ kernel accepts: reason`, `@ kernel rejects: reason`, `@ kernel
+//! says: message`). The rest is a program in the kernel's notation. `;! text` behind an instruction says that the
+//! program is rejected there, with that text in the message; without one it must be accepted.
+//! Maps 0 to 6 are those of [`crate::testenv::maps`].
+
+use crate::testenv::{RODATA, TestEnv, Type, maps};
+use skep_abi::insn::asm::assemble;
+use skep_abi::insn::{Insn, RawInsn, decode};
+use skep_host::kernel::{self, KernelMap, KernelProg, LoadAttr, MapAttr};
+use skep_verifier::env::{Privilege, ProgTypeProps};
+use skep_verifier::{LoadRequest, Log, LogLevel, VerifyError, verify};
+
+/// What the kernel is expected to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kernel {
+    Same,
+    Accepts,
+    Rejects,
+    Says(String),
+    NotAsked,
+}
+
+#[derive(Debug)]
+struct Case {
+    name: String,
+    kind: Type,
+    privilege: Privilege,
+    kernel: Kernel,
+    insns: Vec<RawInsn>,
+    /// Slot and message of the rejection.
+    reject: Option<(u32, String)>,
+}
+
+fn parse(file: &str, text: &str) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for chunk in format!("\n{text}").split("\n== ").skip(1) {
+        let (name, body) = chunk.split_once('\n').unwrap_or((chunk, ""));
+        let name = format!("{file}: {}", name.trim());
+        cases.push(parse_case(name, body));
+    }
+    cases
+}
+
+fn parse_case(name: String, body: &str) -> Case {
+    let mut case = Case {
+        name,
+        kind: Type::Tc,
+        privilege: Privilege::Privileged,
+        kernel: Kernel::Same,
+        insns: Vec::new(),
+        reject: None,
+    };
+    let (mut source, mut before_marked, mut message) = (String::new(), None, None);
+    for line in body.lines() {
+        if let Some(directive) = line.strip_prefix('@') {
+            apply(&mut case, directive.trim());
+            continue;
+        }
+        if let Some((_, text)) = line.split_once(";!") {
+            before_marked = Some(source.clone());
+            message = Some(text.trim().to_owned());
+        }
+        source.push_str(line);
+        source.push('\n');
+    }
+    case.insns = assemble(&source).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+    if let (Some(before), Some(message)) = (before_marked, message) {
+        case.reject = Some((count_slots(&before), message));
+    }
+    case
+}
+
+/// Slots of the instructions in a piece of source: lines that hold one, 64-bit loads twice.
+fn count_slots(source: &str) -> u32 {
+    let mut slots = 0;
+    for line in source.lines() {
+        let code = line.split(';').next().unwrap_or("").trim();
+        let code = if code.ends_with(':') { "" } else { code };
+        if code.is_empty() {
+            continue;
+        }
+        let wide = code.contains("= map[") || code.contains("= subprog[") || code.ends_with("ll");
+        slots += if wide { 2 } else { 1 };
+    }
+    slots
+}
+
+fn apply(case: &mut Case, directive: &str) {
+    match directive {
+        "socket" => case.kind = Type::Socket,
+        "tc" => case.kind = Type::Tc,
+        "xdp" => case.kind = Type::Xdp,
+        "syscall" => case.kind = Type::Syscall,
+        "unpriv" => {
+            case.privilege = Privilege::Unprivileged;
+            case.kernel = Kernel::NotAsked;
+        }
+        d if d.starts_with("kernel accepts: ") => case.kernel = Kernel::Accepts,
+        d if d.starts_with("kernel rejects: ") => case.kernel = Kernel::Rejects,
+        d => match d.strip_prefix("kernel says: ") {
+            Some(message) => case.kernel = Kernel::Says(message.to_owned()),
+            None => panic!("{}: unknown directive {d:?}", case.name),
+        },
+    }
+}
+
+fn judge(case: &Case) -> Result<(), String> {
+    let env = TestEnv::new(case.kind, case.privilege);
+    let req = LoadRequest {
+        name: case.name.clone(),
+        insns: case.insns.clone(),
+        license: "GPL".into(),
+        ..LoadRequest::default()
+    };
+    let mut log = Log::new(LogLevel::Full);
+    let got = verify(&req, &env, &mut log);
+    let wrong = |what: String| Err(format!("{}: {what}\n{}", case.name, log.text()));
+    match (&case.reject, got) {
+        (None, Ok(_)) => Ok(()),
+        (None, Err(e)) => wrong(format!("should be accepted, but: {e}")),
+        (Some((_, message)), Ok(_)) => wrong(format!("accepted, should be rejected: {message}")),
+        (Some((slot, message)), Err(VerifyError::Rejected(r))) => {
+            if r.insn_idx != *slot || !r.kind.to_string().contains(message.as_str()) {
+                return wrong(format!(
+                    "rejected at {} with {:?}, should be at {slot} with {message:?}",
+                    r.insn_idx,
+                    r.kind.to_string()
+                ));
+            }
+            Ok(())
+        }
+        (Some(_), Err(VerifyError::Internal(bug))) => wrong(format!("{bug}")),
+    }
+}
+
+/// The maps of [`maps`] in the live kernel.
+fn kernel_maps() -> Vec<KernelMap> {
+    maps()
+        .iter()
+        .map(|m| {
+            let map = KernelMap::create(&MapAttr {
+                map_type: m.map_type,
+                key_size: m.key_size,
+                value_size: m.value_size,
+                max_entries: m.max_entries,
+                flags: m.flags,
+                ..MapAttr::default()
+            })
+            .expect("a map of the live kernel");
+            if m.frozen_data.is_some() {
+                map.update(&[0; 4], &RODATA, 0).expect("its content");
+                map.freeze().expect("its freezing");
+            }
+            map
+        })
+        .collect()
+}
+
+fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
+    if case.kernel == Kernel::NotAsked {
+        return Ok(());
+    }
+    let props: ProgTypeProps = case.kind.props();
+    let fds: Vec<_> = maps.iter().map(KernelMap::fd).collect();
+    let uses_func = decode(&case.insns).is_ok_and(|i| {
+        i.iter().any(|i| matches!(i, Insn::LdImm64 { imm: skep_abi::insn::Imm64::Func(..), .. }))
+    });
+    if uses_func {
+        // Callbacks need BTF function information there.
+        return Ok(());
+    }
+    let flags = if case.kind == Type::Syscall { 1 << 4 } else { 0 };
+    let got = KernelProg::load(&LoadAttr {
+        prog_type: props.prog_type,
+        insns: &case.insns,
+        flags,
+        log_level: 1,
+        fd_array: &fds,
+        ..LoadAttr::default()
+    });
+    let expected_message = match (&case.kernel, &case.reject) {
+        (Kernel::Same, None) | (Kernel::Accepts, _) => None,
+        (Kernel::Same, Some((_, message))) => Some(message.as_str()),
+        (Kernel::Says(message), _) => Some(message.as_str()),
+        (Kernel::Rejects, _) => Some(""),
+        (Kernel::NotAsked, _) => return Ok(()),
+    };
+    match (expected_message, got) {
+        (None, Ok(_)) => Ok(()),
+        (None, Err(e)) => Err(format!("{}: the kernel rejects it: {e}", case.name)),
+        (Some(_), Ok(_)) => Err(format!("{}: the kernel accepts it", case.name)),
+        (Some(message), Err(e)) if e.log.contains(message) => Ok(()),
+        (Some(message), Err(e)) => {
+            Err(format!("{}: the kernel does not say {message:?}: {e}", case.name))
+        }
+    }
+}
+
+fn run_file(file: &str, text: &str, has_kernel: bool) {
+    let cases = parse(file, text);
+    assert!(!cases.is_empty(), "{file}: no cases");
+    let mut failures: Vec<String> = cases.iter().filter_map(|c| judge(c).err()).collect();
+    if has_kernel {
+        let maps = kernel_maps();
+        failures.extend(cases.iter().filter_map(|c| judge_by_kernel(c, &maps).err()));
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n\n"));
+}
+
+macro_rules! topics {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            let kernel = kernel::available();
+            if let Err(why) = &kernel {
+                println!("judged by Skep only: {why}");
+            }
+            let text = include_str!(concat!("cases/", stringify!($name), ".txt"));
+            run_file(stringify!($name), text, kernel.is_ok());
+        }
+    )*};
+}
+
+topics! { basic }
