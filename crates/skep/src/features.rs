@@ -1,0 +1,159 @@
+//! What is supported of Linux 6.18: [`features`] as data, [`render`] as the page `docs/SUPPORT.md`.
+//!
+//! Everything comes from the descriptors, so neither can be out of date.
+
+use crate::helper::helpers;
+use crate::prog_type::{self, PROG_TYPES, ProgKind};
+use crate::support::Support;
+use core::fmt::Write;
+use skep_abi::Errno;
+use skep_maps::map_types;
+
+/// One line: a thing and how much of it works.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Feature {
+    /// UAPI number; `None` where there is none.
+    pub number: Option<u32>,
+    /// Name as bpftool prints it.
+    pub name: String,
+    /// Linux version that introduced it, `(major, minor)`.
+    pub since: (u16, u16),
+    /// What works.
+    pub support: Support,
+}
+
+/// Things of one kind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// What they are: `Map types`.
+    pub title: &'static str,
+    /// By ascending number.
+    pub features: Vec<Feature>,
+}
+
+impl Section {
+    /// How many work at least partly.
+    pub fn supported(&self) -> usize {
+        self.features.iter().filter(|f| !matches!(f.support, Support::No(..))).count()
+    }
+}
+
+/// All features of Linux 6.18, by kind.
+pub fn features() -> Vec<Section> {
+    vec![instructions(), program_types(), map_type_section(), helper_section()]
+}
+
+const INSTRUCTIONS: &[(&str, (u16, u16), Support)] = &[
+    ("64-bit arithmetic and jumps (v1)", (3, 18), Support::Full),
+    ("unsigned less-than jumps (v2)", (4, 14), Support::Full),
+    ("32-bit arithmetic and jumps (v3)", (5, 1), Support::Full),
+    ("sign extension, byte swap, signed division, long jumps (v4)", (6, 6), Support::Full),
+    ("atomic operations", (5, 12), Support::Full),
+    ("load-acquire and store-release", (6, 15), Support::Full),
+    ("may_goto", (6, 9), Support::Partial("counts iterations, 8,388,608 a frame, not time")),
+    ("calls of subprograms and callbacks", (5, 13), Support::Full),
+    ("tail calls", (4, 2), Support::Full),
+    ("legacy packet loads", (3, 18), Support::Full),
+    ("calls of kernel functions", (5, 13), NO_KFUNC),
+    ("addresses of kernel variables", (5, 10), Support::No(Errno::EINVAL, "there is no kernel")),
+    ("addr_space_cast", (6, 9), Support::No(Errno::EINVAL, "arenas are not implemented yet")),
+];
+
+const NO_KFUNC: Support = Support::No(Errno::EINVAL, "kernel functions are not implemented yet");
+
+fn instructions() -> Section {
+    let features = INSTRUCTIONS
+        .iter()
+        .map(|(name, since, support)| Feature {
+            number: None,
+            name: (*name).to_owned(),
+            since: *since,
+            support: *support,
+        })
+        .collect();
+    Section { title: "Instructions", features }
+}
+
+fn program_types() -> Section {
+    let mut features: Vec<Feature> = PROG_TYPES
+        .iter()
+        .map(|t| Feature {
+            number: (t.kind != ProgKind::Seccomp).then_some(t.props.prog_type),
+            name: match t.kind {
+                ProgKind::Seccomp => "seccomp (classic)".to_owned(),
+                ProgKind::SocketFilter
+                | ProgKind::SchedCls
+                | ProgKind::SchedAct
+                | ProgKind::Xdp
+                | ProgKind::Syscall => t.props.name.to_owned(),
+            },
+            since: t.since,
+            support: t.support,
+        })
+        .collect();
+    features.extend(prog_type::MISSING.iter().map(|m| Feature {
+        number: Some(m.prog_type),
+        name: m.name.to_owned(),
+        since: m.since,
+        support: Support::No(Errno::EINVAL, m.note),
+    }));
+    features.sort_by_key(|f| f.number.unwrap_or(u32::MAX));
+    Section { title: "Program types", features }
+}
+
+fn map_type_section() -> Section {
+    let features = map_types()
+        .iter()
+        .map(|t| Feature {
+            number: Some(t.kind as u32),
+            name: t.name.to_owned(),
+            since: t.since,
+            support: t.support,
+        })
+        .collect();
+    Section { title: "Map types", features }
+}
+
+fn helper_section() -> Section {
+    let features = helpers()
+        .iter()
+        .map(|h| Feature {
+            number: u32::try_from(h.id).ok(),
+            name: h.name.to_owned(),
+            since: h.since,
+            support: h.support,
+        })
+        .collect();
+    Section { title: "Helpers", features }
+}
+
+/// The page `docs/SUPPORT.md`.
+pub fn render() -> String {
+    let mut page = String::from(
+        "# What is supported\n\nMeasured against Linux 6.18. This page is made from the code's descriptors; \
+         `UPDATE=1 cargo test -p skep --test support` rewrites it.\n",
+    );
+    for section in features() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            page,
+            "\n## {}: {} of {}\n\n| number | name | Linux | support |\n| ---: | --- | --- | --- |\n",
+            section.title,
+            section.supported(),
+            section.features.len()
+        );
+        for f in &section.features {
+            let number = f.number.map_or(String::new(), |n| n.to_string());
+            let support = match f.support {
+                Support::Full => "full".to_owned(),
+                Support::Partial(note) => format!("partial: {note}"),
+                Support::No(errno, note) => {
+                    format!("no ({}): {note}", errno.name().unwrap_or("error"))
+                }
+            };
+            let (major, minor) = f.since;
+            let _ = writeln!(page, "| {number} | {} | {major}.{minor} | {support} |", f.name);
+        }
+    }
+    page
+}

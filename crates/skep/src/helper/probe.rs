@@ -1,0 +1,66 @@
+//! Helpers that read memory at any address without faulting. Facts: kernel/trace/bpf_trace.c.
+//!
+//! What is readable is what the run may touch anyway: Skep has no kernel memory to show.
+
+use super::{ANY, Cap, Helper, OUT, SIZE0, gpl, helper_of, proto};
+use crate::prog_type::ProgTypes;
+use crate::support::Support;
+use skep_abi::Errno;
+use skep_vm::Call;
+
+const NOTE: &str = "reads only memory of the program: its stack, context, packet and maps";
+
+pub(super) static HELPERS: &[Helper] = &[
+    Helper {
+        cap: Cap::Perfmon,
+        support: Support::Partial(NOTE),
+        ..helper_of(
+            gpl(proto(113, "probe_read_kernel", &[OUT, SIZE0, ANY])),
+            (5, 5),
+            ProgTypes::EXTENDED,
+            probe_read,
+        )
+    },
+    Helper {
+        cap: Cap::Perfmon,
+        support: Support::Partial(NOTE),
+        ..helper_of(
+            gpl(proto(115, "probe_read_kernel_str", &[OUT, SIZE0, ANY])),
+            (5, 5),
+            ProgTypes::EXTENDED,
+            probe_read_str,
+        )
+    },
+];
+
+fn probe_read(call: &mut Call<'_>) -> u64 {
+    let len = call.mem(0).len();
+    match call.probe_read(call.scalar(2), len) {
+        Some(data) if call.mem(0).copy_out(0, &data).is_ok() => 0,
+        _ => {
+            call.mem(0).zero();
+            Errno::EFAULT.to_ret()
+        }
+    }
+}
+
+/// Answers the length with the NUL; a string that is too long is cut and terminated.
+fn probe_read_str(call: &mut Call<'_>) -> u64 {
+    let len = call.mem(0).len();
+    if len == 0 {
+        return 0;
+    }
+    match call.probe_str(call.scalar(2), len - 1) {
+        Some(mut text) => {
+            text.push(0);
+            match call.mem(0).copy_out(0, &text) {
+                Ok(()) => text.len() as u64,
+                Err(_) => Errno::EFAULT.to_ret(),
+            }
+        }
+        None => {
+            call.mem(0).zero();
+            Errno::EFAULT.to_ret()
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! [`ProgEnv`]: what the verifier may ask about one program's surroundings.
+
+use crate::helper;
+use crate::prog_type::{ProgType, devmap_layout};
+use skep_btf::Btf;
+use skep_maps::MapOps;
+use skep_verifier::env::{
+    Env, HelperLookup, INTERNAL_HELPER_BASE, MapProps, Privilege, ProgTypeProps,
+};
+use std::sync::Arc;
+
+/// Whether a program was written as eBPF.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// It was.
+    Extended,
+    /// It was translated from classic BPF, which may use what ancillary loads need.
+    Classic,
+}
+
+/// `BPF_XDP_DEVMAP`.
+const XDP_DEVMAP: u32 = 35;
+/// `BPF_F_RDONLY_PROG`.
+const RDONLY_PROG: u32 = 1 << 7;
+
+pub(crate) struct ProgEnv {
+    kind: &'static ProgType,
+    props: ProgTypeProps,
+    maps: Vec<MapProps>,
+    btf: Option<Arc<Btf>>,
+    origin: Origin,
+}
+
+impl ProgEnv {
+    pub(crate) fn new(
+        kind: &'static ProgType,
+        expected_attach_type: u32,
+        maps: &[Arc<dyn MapOps>],
+        btf: Option<Arc<Btf>>,
+        origin: Origin,
+    ) -> ProgEnv {
+        let mut props = kind.props;
+        if kind.kind == crate::prog_type::ProgKind::Xdp && expected_attach_type == XDP_DEVMAP {
+            props.ctx = devmap_layout();
+        }
+        let maps = maps.iter().map(|m| map_props(m.as_ref())).collect();
+        ProgEnv { kind, props, maps, btf, origin }
+    }
+}
+
+fn map_props(map: &dyn MapOps) -> MapProps {
+    let spec = map.spec();
+    let direct_value = map.direct_values().is_some();
+    let constant = direct_value && map.is_frozen() && spec.flags & RDONLY_PROG != 0;
+    let frozen_data = constant.then(|| {
+        let mut data = vec![0; map.user_value_size()];
+        map.user_lookup(&0u32.to_ne_bytes(), &mut data, 0).ok().map(|()| data)
+    });
+    MapProps {
+        map_type: spec.map_type,
+        name: spec.name.clone(),
+        key_size: spec.key_size,
+        value_size: spec.value_size,
+        max_entries: spec.max_entries,
+        flags: spec.flags,
+        frozen_data: frozen_data.flatten(),
+        direct_value,
+        inner: None,
+    }
+}
+
+impl Env for ProgEnv {
+    fn prog_type(&self) -> &ProgTypeProps {
+        &self.props
+    }
+
+    fn helper(&self, id: i32) -> HelperLookup<'_> {
+        if id >= INTERNAL_HELPER_BASE && self.origin == Origin::Extended {
+            return HelperLookup::Unknown;
+        }
+        helper::lookup(id, self.kind.set)
+    }
+
+    fn map(&self, idx: u32) -> Option<&MapProps> {
+        self.maps.get(idx as usize)
+    }
+
+    fn btf(&self) -> Option<&Btf> {
+        self.btf.as_deref()
+    }
+
+    fn privilege(&self) -> Privilege {
+        Privilege::Privileged
+    }
+}
