@@ -100,11 +100,7 @@ impl MapOps for Array {
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64, _slot: Slot) -> Result<(), Errno> {
-        check_update_flags(flags)?;
-        let off = self.offset(key)?.ok_or(Errno::E2BIG)?;
-        if flags == BPF_NOEXIST {
-            return Err(Errno::EEXIST);
-        }
+        let off = updatable(self.offset(key)?, flags)?;
         if value.len() != self.value_size() {
             return Err(Errno::EINVAL);
         }
@@ -133,6 +129,7 @@ impl MapOps for Array {
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let _write = self.core.user_write()?;
+        check_update_flags(flags)?;
         self.update(key, value, flags, slot::nearest())
     }
 
@@ -167,6 +164,17 @@ impl MapOps for Array {
     fn memory_usage(&self) -> usize {
         self.core.meta.len() + self.values.len()
     }
+}
+
+/// The checks of a program's update of an array, in the order of `array_map_update_elem` of the kernel: an
+/// element that is `there` can be overwritten only. `BPF_F_LOCK` comes last, and no value has a lock.
+pub(crate) fn updatable<T>(there: Option<T>, flags: u64) -> Result<T, Errno> {
+    check_update_flags(flags & !BPF_F_LOCK)?;
+    let elem = there.ok_or(Errno::E2BIG)?;
+    if flags & BPF_NOEXIST != 0 {
+        return Err(Errno::EEXIST);
+    }
+    if flags & BPF_F_LOCK != 0 { Err(Errno::EINVAL) } else { Ok(elem) }
 }
 
 /// Calls `each` with the address of each index and of its value; returns how many calls.

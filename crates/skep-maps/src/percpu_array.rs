@@ -3,7 +3,7 @@
 //! Also [`PercpuValues`], the storage of per-CPU values, which `percpu_hash` shares.
 
 use crate::MapSpec;
-use crate::array::{check_array, for_each_index};
+use crate::array::{check_array, for_each_index, updatable};
 use crate::common::{Core, HEADER_SIZE, check_update_flags, region, sized};
 use crate::error::CreateError;
 use crate::kind::{MapKind, MapType, Support};
@@ -155,13 +155,6 @@ impl PercpuArray {
         let index = self.core.index(key)?;
         Ok((index < self.core.spec.max_entries).then_some(index as usize))
     }
-
-    /// The checks of an update, in the kernel's order; the element to write.
-    fn updatable(&self, key: &[u8], flags: u64) -> Result<usize, Errno> {
-        check_update_flags(flags)?;
-        let index = self.index(key)?.ok_or(Errno::E2BIG)?;
-        if flags == BPF_NOEXIST { Err(Errno::EEXIST) } else { Ok(index) }
-    }
 }
 
 impl MapOps for PercpuArray {
@@ -178,7 +171,7 @@ impl MapOps for PercpuArray {
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64, slot: Slot) -> Result<(), Errno> {
-        let index = self.updatable(key, flags)?;
+        let index = updatable(self.index(key)?, flags)?;
         if value.len() != self.core.spec.value_size as usize {
             return Err(Errno::EINVAL);
         }
@@ -211,7 +204,8 @@ impl MapOps for PercpuArray {
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let _write = self.core.user_write()?;
-        let index = self.updatable(key, flags)?;
+        check_update_flags(flags)?;
+        let index = updatable(self.index(key)?, flags)?;
         if value.len() != self.values.user_size() {
             return Err(Errno::EINVAL);
         }

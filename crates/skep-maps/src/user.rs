@@ -97,6 +97,9 @@ impl UserMap {
     /// `EPERM` no write access or frozen, and the type's.
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         self.check_write()?;
+        if flags & BPF_F_LOCK != 0 {
+            return Err(Errno::EINVAL);
+        }
         self.map.user_update(key, value, flags)
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 const NOEXIST: u64 = 1;
 const EXIST: u64 = 2;
+const LOCK: u64 = 4;
 
 const HASH: u32 = 1;
 const ARRAY: u32 = 2;
@@ -111,6 +112,15 @@ impl Run {
         all
     }
 
+    /// As [`check_update`](Self::check_update), where arrays look at `BPF_F_LOCK` last.
+    fn check_program_update(&self, key: &[u8], flags: u64) -> Result<(), Errno> {
+        if !self.model.is_array || flags & LOCK == 0 || flags & !LOCK > EXIST {
+            return self.check_update(key, flags);
+        }
+        self.check_update(key, flags & !LOCK)?;
+        Err(Errno::EINVAL)
+    }
+
     fn check_update(&self, key: &[u8], flags: u64) -> Result<(), Errno> {
         let there = self.model.values.contains_key(key);
         if flags > EXIST {
@@ -177,7 +187,7 @@ impl Run {
                 let key = self.key(k);
                 let value = self.slot_value(v, 0);
                 let got = self.map.update(&key, &value, flags, self.slot);
-                let want = self.check_update(&key, flags);
+                let want = self.check_program_update(&key, flags);
                 assert_eq!(got, want);
                 if want.is_ok() {
                     let zero = vec![vec![0; self.value_size]; self.parts()];

@@ -8,6 +8,7 @@ mod arrays;
 mod caller;
 mod create;
 mod hashes;
+mod helpers;
 mod programs;
 
 use caller::{Kernel, MapCaller, Skep};
