@@ -135,6 +135,8 @@ pub enum TypeFault {
         /// What is wrong.
         rule: &'static str,
     },
+    /// Right, but the kernel does not support it.
+    Unsupported(&'static str),
     /// Its references lead back to itself without a pointer or function in between.
     Cycle,
     /// References are nested deeper than this.
@@ -147,7 +149,9 @@ impl BtfError {
     /// The error number that bpf(2) gives for it (`btf_parse`, kernel/bpf/btf.c).
     pub fn errno(&self) -> Errno {
         match self {
-            BtfError::Header(HeaderFault::Version(_) | HeaderFault::Flags(_)) => Errno::EOPNOTSUPP,
+            BtfError::Header(HeaderFault::Version(_) | HeaderFault::Flags(_))
+            | BtfError::Type { fault: TypeFault::Unsupported(_), .. } => Errno::ENOTSUPP,
+            BtfError::Type { fault: TypeFault::Cycle, .. } => Errno::EEXIST,
             BtfError::Header(HeaderFault::UnknownTail | HeaderFault::TooManyTypes) => Errno::E2BIG,
             BtfError::Type { fault: TypeFault::TooDeep(_), .. } => Errno::E2BIG,
             BtfError::Header(_) | BtfError::Type { .. } | BtfError::NoSuchType { .. } => {
@@ -239,7 +243,7 @@ impl fmt::Display for TypeFault {
             TypeFault::StringOffset(off) => {
                 write!(f, "refers to a string at offset {off}, which does not exist")
             }
-            TypeFault::Rule(rule) => write!(f, "{rule}"),
+            TypeFault::Rule(rule) | TypeFault::Unsupported(rule) => write!(f, "{rule}"),
             TypeFault::At { index, name, rule } if name.is_empty() => {
                 write!(f, "entry {index}: {rule}")
             }

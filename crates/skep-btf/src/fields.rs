@@ -53,7 +53,7 @@ macro_rules! structs {
 
 structs! {
     SpinLock = "bpf_spin_lock", 4, 4, "`struct bpf_spin_lock`";
-    ResSpinLock = "bpf_res_spin_lock", 8, 4, "`struct bpf_res_spin_lock`";
+    ResSpinLock = "bpf_res_spin_lock", 4, 4, "`struct bpf_res_spin_lock`";
     Timer = "bpf_timer", 16, 8, "`struct bpf_timer`";
     Workqueue = "bpf_wq", 16, 8, "`struct bpf_wq`";
     TaskWork = "bpf_task_work", 8, 8, "`struct bpf_task_work`";

@@ -7,18 +7,20 @@
 //! - [`dump`]: BTF as text.
 //! - [`ext`]: the `.BTF.ext` section: function, line and CO-RE relocation records.
 //! - [`fields`]: members that only the kernel may touch.
+//! - [`validate`]: the kernel's rules.
 //! - [`value`]: bytes decoded by a type.
 //!
 //! Source: Documentation/bpf/btf.rst and include/uapi/linux/btf.h of Linux 6.18.
 //!
 //! [`Btf::parse`] guarantees a memory-safe structure: every type lies inside the section, every kind
 //! is known, every type id and string offset points into the set. It accepts what a compiler emits into
-//! an unlinked object. The strict rules of `BPF_BTF_LOAD` are apart from it.
+//! an unlinked object. The strict rules of `BPF_BTF_LOAD` are in [`validate`].
 #![forbid(unsafe_code)]
 
 mod btf;
 pub mod build;
 pub mod core;
+mod dedup;
 pub mod dump;
 mod error;
 pub mod ext;
@@ -27,6 +29,7 @@ mod names;
 mod parse;
 mod slots;
 mod types;
+pub mod validate;
 pub mod value;
 
 pub use btf::{Btf, essential_name};
