@@ -19,6 +19,10 @@ use crate::types::{FwdKind, Kind, Type, TypeId, TypeView};
 /// How many pairs of types one comparison of structs may look at.
 const MAX_PAIRS: usize = 1 << 20;
 
+/// How often references are gone through. Each pass merges at least one more level of them; what is left over is right,
+/// only larger than need be.
+const MAX_PASSES: u32 = 256;
+
 struct Dedup<'a> {
     btf: &'a Btf,
     first: u32,
@@ -198,7 +202,7 @@ impl<'a> Dedup<'a> {
 
     /// Merges what refers to merged types, until nothing changes any more.
     fn merge_references(&mut self) {
-        loop {
+        for _ in 0..MAX_PASSES {
             let mut seen: HashMap<Shape, u32> = HashMap::new();
             let mut changed = false;
             for ty in self.btf.types() {

@@ -22,13 +22,13 @@ fn hash(name: &str) -> u64 {
 impl NameIndex {
     /// Indexes all named types of `btf` that are not its base's by `key` of their name.
     pub(crate) fn build(btf: &Btf, key: impl Fn(&str) -> &str) -> NameIndex {
-        let count = btf.next_id() as usize;
+        let count = btf.starts.len();
         let mut index = NameIndex {
             heads: vec![0; count.next_power_of_two()],
             next: vec![0; count],
             start_id: btf.start_id,
         };
-        for id in (1..btf.next_id()).rev() {
+        for id in (btf.start_id..btf.next_id()).rev() {
             let name = btf.type_by_id(TypeId(id)).map_or("", |t| t.name());
             if name.is_empty() {
                 continue;

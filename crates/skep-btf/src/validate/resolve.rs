@@ -294,7 +294,7 @@ impl<'a> Resolver<'a> {
             _ => return self.check_member(m, of, size),
         };
         let bits = match u32::from(m.bitfield_bits) {
-            0 if m.bit_offset % 8 != 0 => return Err("Invalid member offset"),
+            0 if !m.bit_offset.is_multiple_of(8) => return Err("Invalid member offset"),
             0 => max,
             bits if bits > max => return Err("Invalid member bitfield_size"),
             bits => bits,
@@ -310,7 +310,7 @@ impl<'a> Resolver<'a> {
                 .ok_or("bits exceeds U32_MAX")?;
             return fits(start, u32::from(int.bits), size);
         }
-        if m.bit_offset % 8 != 0 {
+        if !m.bit_offset.is_multiple_of(8) {
             return Err("Member is not byte aligned");
         }
         let need = match of.view() {
