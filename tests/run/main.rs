@@ -1,1 +1,4 @@
-//! See the package manifest.
+//! One corpus, every engine, equal results.
+
+mod conformance;
+mod vectors;

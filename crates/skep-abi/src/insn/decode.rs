@@ -344,7 +344,8 @@ fn decode_slot(insn: &RawInsn) -> Result<Slot, DecodeErrorKind> {
         Form::JumpIf => decode_jump_if(insn)?,
         Form::Call => decode_call(insn)?,
         Form::Exit => {
-            zero("BPF_EXIT", insn, &[Field::Imm, Field::Src, Field::Dst, Field::Off])?;
+            // The kernel does not look at `off` here, and nothing keeps it: it is 0 when encoded again.
+            zero("BPF_EXIT", insn, &[Field::Imm, Field::Src, Field::Dst])?;
             Insn::Exit
         }
     }))
@@ -452,10 +453,10 @@ fn decode_jump_if(insn: &RawInsn) -> Result<Insn, DecodeErrorKind> {
         .copied()
         .find(|op| op.row().op == bits::op(insn.code))
         .ok_or(DecodeErrorKind::UnknownOpcode(insn.code))?;
+    // Destination first, even before reserved fields, unlike everywhere else.
+    let dst = reg(insn.dst)?;
     let from_reg = insn.code & bits::X != 0;
     zero("BPF_JMP/JMP32", insn, if from_reg { &[Field::Imm] } else { &[Field::Src] })?;
-    // Destination first, unlike everywhere else.
-    let dst = reg(insn.dst)?;
     let src = if from_reg { Src::Reg(reg(insn.src)?) } else { Src::Imm(insn.imm) };
     Ok(Insn::JumpIf { width: jmp_width(insn), op, dst, src, off: insn.off })
 }

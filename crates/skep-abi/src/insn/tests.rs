@@ -71,7 +71,7 @@ fn decode_encode_and_text_are_inverse_on_every_opcode() {
         let raws = program(raw);
         let Ok(insns) = decode(&raws) else { return };
         valid_opcodes.insert(raw.code);
-        assert_eq!(encode(&insns), raws, "{insns:?}");
+        assert_eq!(encode(&insns), canonical(&raws), "{insns:?}");
         assert_eq!(insns.len(), raws.len());
         let form = Form::of(&insns[0]);
         assert!(form.opcodes().contains(&raw.code), "{form:?} must own {:02x}", raw.code);
@@ -96,9 +96,16 @@ fn text_is_read_back_to_the_same_slots() {
         let Ok(insns) = decode(&raws) else { return };
         seen += 1;
         let text = disasm(0, &insns[0], &NoNames).to_string();
-        assert_eq!(assemble(&text).as_ref(), Ok(&raws), "{text}");
+        assert_eq!(assemble(&text), Ok(canonical(&raws)), "{text}");
     });
     assert!(seen > 10_000, "{seen}");
+}
+
+/// The one field that decoding ignores, as the kernel does, is 0 afterwards: `off` of an exit.
+fn canonical(raws: &[RawInsn]) -> Vec<RawInsn> {
+    raws.iter()
+        .map(|raw| RawInsn { off: if raw.code == 0x95 { 0 } else { raw.off }, ..*raw })
+        .collect()
 }
 
 fn any_raw() -> impl Strategy<Value = RawInsn> {
@@ -127,6 +134,7 @@ proptest! {
             }
         }
         let insns = decode(&valid).unwrap();
+        let valid = canonical(&valid);
         prop_assert_eq!(&encode(&insns), &valid);
         let text = disasm_program(&insns, &NoNames);
         prop_assert_eq!(assemble(&text), Ok(valid), "{}", text);
@@ -135,7 +143,7 @@ proptest! {
     #[test]
     fn any_slots_decode_or_fail_with_a_place(raws in prop::collection::vec(any_raw(), 0..12)) {
         match decode(&raws) {
-            Ok(insns) => prop_assert_eq!(encode(&insns), raws),
+            Ok(insns) => prop_assert_eq!(encode(&insns), canonical(&raws)),
             Err(error) => {
                 prop_assert!(error.slot < raws.len());
                 prop_assert!(!error.kind.kernel_message().is_empty());
@@ -281,6 +289,7 @@ fn assembler_errors_name_the_place() {
             "{text}"
         );
     }
+    assert!(assemble("r1 = addr_space_cast(r2, 1, 1)").is_err());
     assert_eq!(assemble("call %r2").unwrap_err().kind, AsmErrorKind::CallRegister);
     let far = format!("ja end\n{}end:\nexit", "mov %r0, 0\n".repeat(40_000));
     assert_eq!(assemble(&far).unwrap_err().kind, AsmErrorKind::TooFar(40_000));

@@ -1,12 +1,14 @@
 //! The live kernel's bpf(2), as the oracle that tests compare Skep with.
 //!
-//! [`available`] says whether there is one; [`KernelMap`] and [`KernelProg`] wrap what tests need.
+//! [`available`] says whether there is one; [`KernelMap`], [`KernelProg`] and [`ClassicSocket`] wrap what tests need.
 //! Commands and attribute offsets: `linux/bpf.h` of Linux 6.18, `union bpf_attr`.
 
+mod classic;
 mod map;
 mod prog;
 mod sys;
 
+pub use classic::{ClassicSocket, seccomp_accepts};
 pub use map::{KernelMap, MapAttr, possible_cpus};
 pub use prog::{KernelBtf, KernelProg, LoadAttr, LoadError, TestRun, TestRunOutput};
 

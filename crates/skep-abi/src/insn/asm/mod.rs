@@ -274,15 +274,18 @@ fn signed_offset(c: &mut Cursor<'_>) -> Parse<i16> {
     c.int16("an offset in bytes")
 }
 
-/// `, 0, 1`: destination and source address space.
+/// `, 0, 1`: destination and source address space, which are all there are.
 fn address_spaces(c: &mut Cursor<'_>) -> Parse<(u16, u16)> {
     let mut spaces = [0u16; 2];
     for space in &mut spaces {
         c.token(",")?;
-        *space = c.integer("an address space", 0, u16::MAX.into())? as u16;
+        *space = c.integer("an address space", 0, 1)? as u16;
     }
-    let [dst_as, src_as] = spaces;
-    Ok((dst_as, src_as))
+    match spaces {
+        [0, 1] => Ok((0, 1)),
+        [1, 0] => Ok((1, 0)),
+        _ => c.expected("a cast between two address spaces: `0, 1` or `1, 0` before this"),
+    }
 }
 
 /// `be16`: an operation by its name in the table or one of the others given, and a width.
