@@ -1,6 +1,8 @@
-//! The public ISA vectors, by the interpreter and, wrapped into XDP programs, by the live kernel.
+//! The public ISA vectors: by the interpreter as they stand; wrapped into XDP programs, through the verifier and on the
+//! live kernel.
 
 use crate::vectors::{Vector, all};
+use skep::{RawProgram, System};
 use skep_abi::insn::asm::{AsmErrorKind, assemble};
 use skep_abi::insn::disasm::{NoNames, disasm_program};
 use skep_abi::insn::{RawInsn, decode};
@@ -179,6 +181,52 @@ fn live_kernel_passes_all_but_shifts_out_of_range() {
         let result = output.data.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
         if (output.retval, result) != (2, Some(vector.result)) {
             failed.push(format!("{}: {output:x?}, expected {:#x}", vector.name, vector.result));
+        }
+    }
+    assert_eq!(failed, Vec::<String>::new());
+    assert_eq!(refused, REFUSED);
+}
+
+#[test]
+fn verified_and_interpreted_all_pass_but_shifts_out_of_range() {
+    let system = System::with_checks();
+    let mut refused = Vec::new();
+    let mut failed = Vec::new();
+    for vector in all() {
+        let Ok(program) = &vector.program else { continue };
+        let insns = wrap(&vector, program).unwrap();
+        let name = vector.name.clone();
+        let raw = RawProgram {
+            name,
+            prog_type: XDP,
+            insns,
+            license: "GPL".to_owned(),
+            ..RawProgram::default()
+        };
+        let prog = match system.load_raw(&raw) {
+            Ok(prog) => prog,
+            Err(error) if error.to_string().contains("invalid shift") => {
+                refused.push(vector.name);
+                continue;
+            }
+            Err(error) => {
+                failed.push(format!("{}: {error}", vector.name));
+                continue;
+            }
+        };
+        let data = packet(&vector);
+        match system.test_run(&prog, &skep::TestRun { data_in: &data, ..skep::TestRun::default() })
+        {
+            Ok(output) => {
+                let result = output.data_out.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+                if (output.retval, result) != (2, Some(vector.result)) {
+                    failed.push(format!(
+                        "{}: {output:x?}, expected {:#x}",
+                        vector.name, vector.result
+                    ));
+                }
+            }
+            Err(error) => failed.push(format!("{}: {error}", vector.name)),
         }
     }
     assert_eq!(failed, Vec::<String>::new());
