@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod captures;
 mod ci;
 mod objects;
 mod uapi;
@@ -18,6 +19,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Play the test captures of tcpdump and nDPI through the examples.
+    Captures(captures::Args),
     /// Run everything that CI runs.
     Ci,
     /// Open objects with Skep and with libbpf and compare.
@@ -34,6 +37,7 @@ pub(crate) fn say(text: &str) {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Captures(args) => captures::run(&args),
         Command::Ci => ci::run(),
         Command::Objects(args) => objects::run(&args),
         Command::Uapi(args) => uapi::run(&args),

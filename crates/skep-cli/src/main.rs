@@ -1,4 +1,8 @@
-//! The `skep` program.
+//! The `skep` program; see the library of this package.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skep_cli::main()
+}

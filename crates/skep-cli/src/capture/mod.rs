@@ -101,11 +101,22 @@ impl Packet<'_> {
     /// not fit its interface's snapshot length becomes an enhanced packet block with a timestamp of zero.
     pub fn encode(&self, data: &[u8], out: &mut Vec<u8>) {
         let missing = u64::from(self.original_len).saturating_sub(self.data.len() as u64);
-        let original_len =
-            u32::try_from(missing.saturating_add(data.len() as u64)).unwrap_or(u32::MAX);
-        // Some writers record an original length below the captured one: kept for data that is not changed.
-        let original_len =
-            if data.len() == self.data.len() { self.original_len } else { original_len };
+        let original_len = u32::try_from(missing.saturating_add(data.len() as u64));
+        // Some writers record an original length below the captured one: kept for data of the same length.
+        let original_len = if data.len() == self.data.len() {
+            self.original_len
+        } else {
+            original_len.unwrap_or(u32::MAX)
+        };
+        self.encode_as(data, original_len, out);
+    }
+
+    /// As [`encode`](Self::encode), but the length on the wire stays: `data` is what was kept of the packet.
+    pub fn encode_snapped(&self, data: &[u8], out: &mut Vec<u8>) {
+        self.encode_as(data, self.original_len, out);
+    }
+
+    fn encode_as(&self, data: &[u8], original_len: u32, out: &mut Vec<u8>) {
         match &self.record {
             Record::Pcap(record) => record.encode(data, original_len, out),
             Record::Pcapng(record) => record.encode(data, original_len, data != self.data, out),

@@ -50,8 +50,10 @@ pub mod field {
 /// Where a program's view of the packet starts, and whether it may address it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SkbView {
-    /// From the network header, without direct access: socket filters.
+    /// From the network header, without direct access: socket filters, in a test run.
     Network,
+    /// From the link header, without direct access: socket filters of packet sockets, as a capture is made through.
+    Capture,
     /// From the link header, with direct access: traffic control.
     Link,
 }
@@ -139,7 +141,7 @@ impl Skb {
         let _ = self.buf.write(HEADROOM, frame);
         let skip = match self.view {
             SkbView::Network => ETH_HLEN,
-            SkbView::Link => 0,
+            SkbView::Capture | SkbView::Link => 0,
         };
         self.head = HEADROOM + skip;
         self.len = frame.len() - skip;

@@ -82,14 +82,15 @@ impl Program {
         skep_vm::run(&self.code, ctx, rt).map(|r0| r0 as u32)
     }
 
-    /// Runs a packet program on an Ethernet frame of any length, as a capture has it.
+    /// Runs a packet program on an Ethernet frame of any length, as a capture has it. A socket filter sees the frame
+    /// from its link header, as on a packet socket.
     ///
     /// # Errors
     /// [`RunError`]: the program is not one for packets, the frame is too short, or the run trapped.
     pub fn run_frame(&self, frame: &[u8], rt: &mut Runtime<'_>) -> Result<FrameResult, RunError> {
         match self.kind() {
             ProgKind::SocketFilter => {
-                let mut skb = skb(frame, SkbView::Network)?;
+                let mut skb = skb(frame, SkbView::Capture)?;
                 let retval = self.run(&mut skb, rt)?;
                 // A socket filter cannot change the packet.
                 Ok(FrameResult { retval, frame: frame.to_vec(), redirect: None })

@@ -142,7 +142,7 @@ fn run_skb(
     // The kernel puts a zeroed link header back for programs that do not see it.
     let header = match view {
         SkbView::Network => ETH_HLEN,
-        SkbView::Link => 0,
+        SkbView::Capture | SkbView::Link => 0,
     };
     out.data_out = vec![0; header];
     out.data_out.extend(skb.to_vec());

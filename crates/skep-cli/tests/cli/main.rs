@@ -1,0 +1,10 @@
+//! The `skep` program from outside, on the examples.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::print_stdout, reason = "tests that are skipped say why")]
+
+mod errors;
+#[cfg(target_os = "linux")]
+mod memory;
+mod play;
+mod support;
