@@ -10,7 +10,8 @@ use crate::parse::{self, ByteOrder, HEADER_LEN, MAGIC, ParseOptions};
 use crate::types::{Kind, Type, TypeId, TypeView};
 
 /// How many typedefs, modifiers or array levels are followed before a chain is taken for a cycle.
-/// The kernel's limit (`MAX_RESOLVE_DEPTH`) is 32.
+// DEVIATION: the kernel's limit (`MAX_RESOLVE_DEPTH`) is 32 for each type that it resolves, so a chain whose types
+// come in the right order may be of any length there.
 const MAX_CHAIN: usize = 256;
 
 /// A set of types with their strings. Types are numbered from 1; a split set continues its base's numbers.

@@ -19,6 +19,8 @@ use crate::types::{FwdKind, Kind, Type, TypeId, TypeView};
 /// How many pairs of types one comparison of structs may look at.
 const MAX_PAIRS: usize = 1 << 20;
 
+/// With how many structs of its shape a struct is compared.
+const MAX_GROUP: usize = 1000;
 /// How often references are gone through. Each pass merges at least one more level of them; what is left over is right,
 /// only larger than need be.
 const MAX_PASSES: u32 = 256;
@@ -110,16 +112,9 @@ impl<'a> Dedup<'a> {
                 continue;
             }
             let group = groups.entry(self.shape(ty, false)).or_default();
-            let others = group.clone();
-            let mut pairs = None;
-            for other in others {
-                pairs = self.same_graph(id, other);
-                if pairs.is_some() {
-                    break;
-                }
-            }
+            let pairs = group.iter().take(MAX_GROUP).find_map(|&other| self.same_graph(id, other));
             let Some(pairs) = pairs else {
-                groups.entry(self.shape(ty, false)).or_default().push(id);
+                group.push(id);
                 continue;
             };
             for (a, b) in pairs {

@@ -141,6 +141,8 @@ pub enum TypeFault {
     Cycle,
     /// References are nested deeper than this.
     TooDeep(usize),
+    /// Its text would be too long.
+    TooLarge,
     /// A size or offset does not fit.
     Overflow,
 }
@@ -250,6 +252,7 @@ impl fmt::Display for TypeFault {
             TypeFault::At { index, name, rule } => write!(f, "entry {index} '{name}': {rule}"),
             TypeFault::Cycle => write!(f, "contains itself"),
             TypeFault::TooDeep(limit) => write!(f, "references are nested deeper than {limit}"),
+            TypeFault::TooLarge => write!(f, "as text it is too long"),
             TypeFault::Overflow => write!(f, "a size or offset does not fit"),
         }
     }

@@ -12,8 +12,10 @@ use crate::types::{Array, Composite, Enum, Int, Type, TypeId, TypeView};
 
 /// How deep types are followed.
 const MAX_DEPTH: u32 = 64;
-/// How many values one tree may have.
-const MAX_NODES: u32 = 4 << 20;
+/// How many values one tree may have: some for each byte, since the members of a union share theirs.
+const NODES_PER_BYTE: u32 = 64;
+const MIN_NODES: u32 = 4096;
+const MAX_NODES: u32 = 16 << 20;
 
 /// A decoded value. Names are borrowed from the BTF.
 #[derive(Clone, PartialEq, Debug)]
@@ -107,7 +109,9 @@ impl core::error::Error for ValueError {}
 /// # Errors
 /// [`ValueError`] for truncated data and types that have no value.
 pub fn decode<'a>(btf: &'a Btf, id: TypeId, data: &[u8]) -> Result<Value<'a>, ValueError> {
-    let mut decoder = Decoder { btf, data, order: btf.byte_order(), nodes: MAX_NODES };
+    let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let nodes = len.saturating_mul(NODES_PER_BYTE).clamp(MIN_NODES, MAX_NODES);
+    let mut decoder = Decoder { btf, data, order: btf.byte_order(), nodes };
     decoder.value(id, 0, 0, 0)
 }
 

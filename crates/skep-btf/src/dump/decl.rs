@@ -11,6 +11,10 @@ use crate::types::{Composite, Enum, Kind, Type, TypeId, TypeView};
 /// How deep anonymous structs and prototypes are printed in place, and how long one declarator may be.
 const MAX_DEPTH: usize = 64;
 
+/// How much text may be made in all, in bytes: anonymous structs are printed wherever they are used, which hostile
+/// types can multiply without end.
+const MAX_TEXT: usize = 256 << 20;
+
 /// Prints pieces of C.
 pub(super) struct Printer<'a> {
     btf: &'a Btf,
@@ -18,6 +22,8 @@ pub(super) struct Printer<'a> {
     layouts: Layouts<'a>,
     /// Anonymous enums whose values were printed: C allows that once.
     inlined: HashSet<TypeId>,
+    /// What is left of [`MAX_TEXT`].
+    budget: usize,
 }
 
 /// Where something is printed: how far it is indented and how deep it is nested.
@@ -44,7 +50,13 @@ fn tabs(count: usize) -> String {
 
 impl<'a> Printer<'a> {
     pub(super) fn new(btf: &'a Btf) -> Printer<'a> {
-        Printer { btf, names: Names::new(), layouts: Layouts::new(btf), inlined: HashSet::new() }
+        Printer {
+            btf,
+            names: Names::new(),
+            layouts: Layouts::new(btf),
+            inlined: HashSet::new(),
+            budget: MAX_TEXT,
+        }
     }
 
     /// `struct foo;`
@@ -73,6 +85,16 @@ impl<'a> Printer<'a> {
                 self.fields(&head, ty, fields, place)
             }
             _ => Ok(head),
+        }
+    }
+
+    fn spend(&mut self, id: TypeId, bytes: usize) -> Result<(), BtfError> {
+        match self.budget.checked_sub(bytes) {
+            Some(left) => {
+                self.budget = left;
+                Ok(())
+            }
+            None => Err(self.btf.type_error(id, TypeFault::TooLarge)),
         }
     }
 
@@ -155,6 +177,8 @@ impl<'a> Printer<'a> {
 
     /// Declares `name` with a type. The declarator grows from the name outward.
     fn declare(&mut self, id: TypeId, name: &str, place: Place) -> Result<String, BtfError> {
+        // Each piece is copied once for each level that it is nested in.
+        self.spend(id, (64 + name.len()) * (place.depth + 1))?;
         let mut decl = name.to_owned();
         let mut quals: Vec<String> = Vec::new();
         let mut at = id;
