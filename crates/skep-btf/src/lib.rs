@@ -22,6 +22,7 @@ pub mod build;
 pub mod core;
 mod dedup;
 pub mod dump;
+mod edit;
 mod error;
 pub mod ext;
 pub mod fields;

@@ -17,6 +17,7 @@ mod error;
 mod exception;
 mod externs;
 mod file;
+mod finish;
 mod info;
 mod kconfig;
 mod kern_struct_ops;

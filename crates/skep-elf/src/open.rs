@@ -22,7 +22,7 @@ use crate::relocs::{self, Context};
 use crate::secname;
 use crate::slots::{self, Entries};
 use crate::target::Target;
-use crate::{corerelo, kconfig, kern_struct_ops, ksyms, patch, struct_ops};
+use crate::{corerelo, finish, kconfig, kern_struct_ops, ksyms, patch, struct_ops};
 
 /// Section of the object's types.
 const BTF: &str = ".BTF";
@@ -118,6 +118,14 @@ impl Opening<'_, '_> {
             corerelo::apply(&self.file, btf, ext, self.options, &mut funcs, optional)?;
         }
         self.whole_programs(text, &funcs, &entries, &maps, &externs, &mut programs)?;
+        let btf = match self.btf {
+            Some(mut btf) => {
+                finish::finish(&mut btf, &self.data, &externs, &funcs, text)
+                    .map_err(|e| ElfError::new(e.to_string()).in_section(BTF))?;
+                Some(Arc::new(btf))
+            }
+            None => None,
+        };
         Ok(Object {
             name: self.name.to_owned(),
             license,
@@ -127,7 +135,7 @@ impl Opening<'_, '_> {
             programs,
             sections: self.secs,
             externs: externs.iter().map(Extern::def).collect(),
-            btf: self.btf.map(Arc::new),
+            btf,
             modules: target.into_names(),
         })
     }

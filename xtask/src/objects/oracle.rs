@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -140,7 +140,33 @@ impl Oracle {
         })
     }
 
-    /// Links objects as `bpftool gen object` does.
+    /// Whether the live kernel takes types.
+    pub(super) fn load_btf(&self, data: &[u8]) -> Result<(), String> {
+        let mut log = vec![0u8; 1 << 20];
+        let mut options = sys::bpf_btf_load_opts {
+            sz: size_of::<sys::bpf_btf_load_opts>() as sys::size_t,
+            log_buf: log.as_mut_ptr().cast::<c_char>(),
+            log_level: 1,
+            log_size: log.len() as u32,
+            ..Default::default()
+        };
+        // SAFETY: data, options and log live for the call and have the sizes given.
+        let fd = unsafe {
+            sys::bpf_btf_load(data.as_ptr().cast::<c_void>(), data.len() as u64, &mut options)
+        };
+        if fd < 0 {
+            let end = log.iter().position(|&b| b == 0).unwrap_or(log.len());
+            let text = String::from_utf8_lossy(log.get(..end).unwrap_or_default()).into_owned();
+            let last: Vec<&str> = text.lines().rev().take(3).collect();
+            return Err(format!("the kernel refuses the types ({fd}): {}", last.join(" / ")));
+        }
+        // SAFETY: a descriptor that was just made and is no one else's.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        Ok(())
+    }
+
+    /// Links objects as the self-tests do: the result is linked once more, which puts offsets of variables right that the
+    /// first pass took from an extern.
     pub(super) fn link(&self, inputs: &[&Path], output: &Path) -> Result<Vec<u8>, String> {
         self.take_log();
         let path =

@@ -5,6 +5,9 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use skep_btf::ByteOrder;
+use skep_elf::Object;
+
 use super::Args;
 use super::build::{self, Built};
 use super::facts::{self, Facts};
@@ -117,13 +120,59 @@ fn compare(
 ) -> Result<Line, Box<dyn Error>> {
     let name = object_name(path);
     let bytes = fs::read(path)?;
-    let ours = host.open(&name, &bytes);
-    // libbpf relocates what it would load; asked for all programs it may refuse where the default is fine.
-    let open = |programs, sizes| oracle.open(&name, &bytes, programs, sizes);
-    let theirs = open(Programs::All, Sizes::AsWritten)
+    let object = host.open(&name, &bytes);
+    let refused = object.as_ref().ok().and_then(|o| types_refused(oracle, o));
+    let ours = object.map(|object| ours::facts(&object));
+    let theirs = open_there(oracle, &name, &bytes);
+    Ok(judge(name, ours, theirs, refused, known))
+}
+
+/// What the kernel says against an object's types. libbpf has loaded its own by the time it has prepared an object.
+fn types_refused(oracle: &Oracle, object: &Object) -> Option<String> {
+    let btf = object.btf.as_ref()?;
+    oracle.load_btf(&btf.to_bytes(ByteOrder::HOST)).err()
+}
+
+/// libbpf relocates what it would load; asked for all programs it may refuse where the default is fine.
+fn open_there(oracle: &Oracle, name: &str, bytes: &[u8]) -> Result<Facts, String> {
+    let open = |programs, sizes| oracle.open(name, bytes, programs, sizes);
+    open(Programs::All, Sizes::AsWritten)
         .or_else(|_| open(Programs::All, Sizes::FilledIn))
         .or_else(|_| open(Programs::Default, Sizes::FilledIn))
-        .or_else(|_| open(Programs::Default, Sizes::AsWritten));
+        .or_else(|_| open(Programs::Default, Sizes::AsWritten))
+}
+
+/// Links with both, then compares.
+fn compare_linked(
+    name: &str,
+    paths: &[&PathBuf],
+    args: &Args,
+    host: &Host,
+    oracle: &Oracle,
+    known: &BTreeMap<&str, &str>,
+) -> Result<Line, Box<dyn Error>> {
+    let read = |path: &&PathBuf| fs::read(path).map(|bytes| (object_name(path), bytes));
+    let inputs = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let inputs: Vec<(&str, &[u8])> =
+        inputs.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let object = host.link(name, &inputs);
+    let refused = object.as_ref().ok().and_then(|o| types_refused(oracle, o));
+    let ours = object.map(|o| ours::facts(&o).without_numbering());
+    let paths: Vec<&Path> = paths.iter().map(|p| p.as_path()).collect();
+    let theirs = oracle
+        .link(&paths, &args.work.join("linked.o"))
+        .and_then(|bytes| open_there(oracle, name, &bytes))
+        .map(Facts::without_numbering);
+    Ok(judge(format!("{name} (linked)"), ours, theirs, refused, known))
+}
+
+fn judge(
+    name: String,
+    ours: Result<Facts, String>,
+    theirs: Result<Facts, String>,
+    refused: Option<String>,
+    known: &BTreeMap<&str, &str>,
+) -> Line {
     let (mut programs, mut insns) = (0, 0);
     let (mut outcome, mut detail) = match (ours, theirs) {
         (Ok(object), Ok(theirs)) => {
@@ -131,9 +180,7 @@ fn compare(
             (programs, insns) = facts::compared(&ours, &theirs);
             let theirs = Facts { license: ours.license.clone(), ..theirs };
             let mut detail = facts::differences(&ours, &theirs);
-            if ours::has_addresses(&object) && !detail.is_empty() {
-                detail.push("the object refers to kernel addresses".to_owned());
-            }
+            detail.extend(refused);
             (if detail.is_empty() { Outcome::Equal } else { Outcome::Differs }, detail)
         }
         (Err(ours), Err(theirs)) => {
