@@ -74,6 +74,18 @@ fn read_one(btf: &Btf, var: &Var, section: usize, section_size: u64) -> Result<S
     Ok(SitedMap { map, site })
 }
 
+/// The definition that a variable's type is, without a name.
+pub(crate) fn parse_var(btf: &Btf, var: TypeId) -> Result<MapDef, ElfError> {
+    let ty = match btf.type_by_id(var).map(|t| t.view()) {
+        Some(TypeView::Var { ty, .. }) => btf.skip_typedefs_and_modifiers(ty),
+        _ => None,
+    };
+    match ty.map(|t| t.view()) {
+        Some(TypeView::Struct(def)) => parse_def(btf, def, Level::Outer),
+        _ => Err(ElfError::new("a map is defined by a struct")),
+    }
+}
+
 /// A name as the kernel takes it: at most 15 bytes.
 pub(crate) fn kernel_name(name: &str) -> String {
     let mut end = name.len().min(15);

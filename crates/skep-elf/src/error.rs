@@ -53,6 +53,13 @@ impl ElfError {
         self
     }
 
+    /// Says in which object, where there are several.
+    #[must_use]
+    pub(crate) fn in_object(mut self, name: &str) -> ElfError {
+        self.inner.object.get_or_insert_with(|| name.to_owned());
+        self
+    }
+
     /// Object that is at fault, when several are linked.
     pub fn object(&self) -> Option<&str> {
         self.inner.object.as_deref()

@@ -31,6 +31,7 @@ pub(crate) struct Section<'d> {
     pub(crate) kind: u32,
     pub(crate) flags: u64,
     pub(crate) info: u32,
+    pub(crate) align: u64,
     pub(crate) entsize: u64,
     pub(crate) size: u64,
     /// Empty for `SHT_NOBITS`.
@@ -105,6 +106,7 @@ impl Symbol<'_> {
 pub(crate) struct Rel {
     pub(crate) offset: u64,
     pub(crate) symbol: u32,
+    pub(crate) kind: u32,
 }
 
 /// A relocatable BPF file.
@@ -185,6 +187,7 @@ impl<'d> ElfFile<'d> {
                 kind: header.sh_type(endian).0,
                 flags: header.sh_flags(endian).0,
                 info: header.sh_info(endian),
+                align: header.sh_addralign(endian),
                 entsize: header.sh_entsize(endian),
                 size,
                 data: bytes,
@@ -258,6 +261,7 @@ impl<'d> ElfFile<'d> {
                 Rel {
                     offset: self.read_u64([a, b, c, d, e0, f, g, h]),
                     symbol: (info >> 32) as u32,
+                    kind: info as u32,
                 }
             })
             .collect())

@@ -5,6 +5,7 @@
 //! system. Instructions name maps by index (`BPF_PSEUDO_MAP_IDX`, `BPF_PSEUDO_MAP_IDX_VALUE`).
 //!
 //! - [`object`](Object): the result ([`Object`], [`MapDef`], [`ProgramDef`], [`SecDef`]).
+//! - [`link`]: several objects linked into one, then opened.
 //! - [`OpenOptions`]: what the object is opened against: target BTF, kernel configuration, symbols.
 //! - [`ElfError`]: why an object is refused, and where.
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod kern_struct_ops;
 mod ksyms;
 mod layout;
 mod legacy;
+mod link;
 mod maps;
 mod model;
 mod open;
@@ -36,6 +38,7 @@ mod struct_ops;
 mod target;
 
 pub use error::ElfError;
+pub use link::link;
 pub use model::{
     AttachTarget, Endian, ExternDef, ExternKind, ExternValue, FuncInfo, KernStructOps, LineInfo,
     MapDef, MapInit, MapKind, MapSlot, Object, Pinning, ProgramDef, SecDef, SecKind, StructOpsDef,

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use skep_btf::Btf;
 use skep_btf::ext::BtfExt;
+use skep_btf::{Btf, BtfError};
 
 use crate::append::{Functions, MAX_TOTAL_INSNS, Whole};
 use crate::code::{self, Func, Text};
@@ -47,32 +47,25 @@ impl Object {
     pub fn open(name: &str, bytes: &[u8], options: &OpenOptions<'_>) -> Result<Object, ElfError> {
         let file = ElfFile::parse(bytes)?;
         check_endian(&file, options)?;
-        let secs = classify(&file);
-        let (license, kernel_version) = (license(&file, &secs), version(&file, &secs)?);
-        let btf = match section_of(&file, &secs, SecKind::Btf) {
-            Some(section) => Some(
-                Btf::parse(section.data)
-                    .map_err(|e| ElfError::new(e.to_string()).in_section(BTF))?,
-            ),
-            None => None,
-        };
-        let ext = match (&btf, section_of(&file, &secs, SecKind::BtfExt)) {
-            (Some(btf), Some(section)) => Some(
-                BtfExt::parse(section.data, btf)
-                    .map_err(|e| ElfError::new(e.to_string()).in_section(BTF_EXT))?,
-            ),
-            _ => None,
-        };
-        let data = match &btf {
-            Some(btf) => layout::data_sections(&file, btf)?,
-            None => Vec::new(),
-        };
-        Opening { name, file, secs, btf, ext, data, options }.finish(license, kernel_version)
+        let (btf, ext) = read_btf(&file)?;
+        Opening::new(name, file, btf, ext, options)?.finish()
     }
 }
 
+/// Parses the object's types and its records about instructions.
+pub(crate) fn read_btf(file: &ElfFile<'_>) -> Result<(Option<Btf>, Option<BtfExt>), ElfError> {
+    let failed = |e: BtfError, section| ElfError::new(e.to_string()).in_section(section);
+    let Some(section) = file.section_by_name(BTF) else { return Ok((None, None)) };
+    let btf = Btf::parse(section.data).map_err(|e| failed(e, BTF))?;
+    let ext = match file.section_by_name(BTF_EXT) {
+        Some(section) => Some(BtfExt::parse(section.data, &btf).map_err(|e| failed(e, BTF_EXT))?),
+        None => None,
+    };
+    Ok((Some(btf), ext))
+}
+
 /// What is known before programs and maps are read.
-struct Opening<'a, 'd> {
+pub(crate) struct Opening<'a, 'd> {
     name: &'a str,
     file: ElfFile<'d>,
     secs: Vec<SecDef>,
@@ -82,8 +75,27 @@ struct Opening<'a, 'd> {
     options: &'a OpenOptions<'a>,
 }
 
-impl Opening<'_, '_> {
-    fn finish(self, license: String, kernel_version: u32) -> Result<Object, ElfError> {
+impl<'a, 'd> Opening<'a, 'd> {
+    /// Sorts out the sections of a file, or of several that were linked.
+    pub(crate) fn new(
+        name: &'a str,
+        file: ElfFile<'d>,
+        btf: Option<Btf>,
+        ext: Option<BtfExt>,
+        options: &'a OpenOptions<'a>,
+    ) -> Result<Opening<'a, 'd>, ElfError> {
+        let secs = classify(&file);
+        let data = match &btf {
+            Some(btf) => layout::data_sections(&file, btf)?,
+            None => Vec::new(),
+        };
+        Ok(Opening { name, file, secs, btf, ext, data, options })
+    }
+
+    /// Reads maps and programs.
+    pub(crate) fn finish(self) -> Result<Object, ElfError> {
+        let license = license(&self.file, &self.secs);
+        let kernel_version = version(&self.file, &self.secs)?;
         let mut externs = externs::collect(&self.file, self.btf.as_ref(), &self.data)?;
         let config = kconfig::resolve(&mut externs, self.options)?;
         let mut target = Target::new(self.options);
@@ -284,7 +296,8 @@ fn subprogs(whole: &Whole, funcs: &[Func]) -> Vec<Subprog> {
         .collect()
 }
 
-fn check_endian(file: &ElfFile<'_>, options: &OpenOptions<'_>) -> Result<(), ElfError> {
+/// Refuses the other byte order than the host's, unless it is to be converted.
+pub(crate) fn check_endian(file: &ElfFile<'_>, options: &OpenOptions<'_>) -> Result<(), ElfError> {
     let host = if cfg!(target_endian = "big") { Endian::Big } else { Endian::Little };
     if file.endian == host || options.endian == EndianPolicy::Convert {
         return Ok(());

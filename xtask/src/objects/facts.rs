@@ -7,6 +7,8 @@ use skep_abi::insn::RawInsn;
 /// What a loader made of an object.
 pub(super) struct Facts {
     pub(super) license: String,
+    /// Whether the live kernel takes the types; `None` where there are none.
+    pub(super) types: Option<bool>,
     pub(super) programs: Vec<ProgFacts>,
     pub(super) maps: Vec<MapFacts>,
 }
@@ -57,6 +59,23 @@ const NUMBERS: [&str; 8] = [
     "value type id",
 ];
 
+impl Facts {
+    /// Leaves out numbers that depend on the order in which types and strings are stored, which linkers are free in.
+    pub(super) fn without_numbering(mut self) -> Facts {
+        for map in &mut self.maps {
+            let inner = map.inner.iter_mut();
+            for [.., key_type, value_type] in inner.chain([&mut map.numbers]) {
+                (*key_type, *value_type) = (0, 0);
+            }
+        }
+        for code in self.programs.iter_mut().filter_map(|p| p.code.as_mut()) {
+            code.func_info.iter_mut().for_each(|[_, type_id]| *type_id = 0);
+            code.line_info.iter_mut().for_each(|[_, file, text, _]| (*file, *text) = (0, 0));
+        }
+        self
+    }
+}
+
 /// How many programs both relocated, and how many instructions those have.
 pub(super) fn compared(ours: &Facts, theirs: &Facts) -> (usize, usize) {
     let both = ours.programs.iter().zip(&theirs.programs);
@@ -69,6 +88,9 @@ pub(super) fn differences(ours: &Facts, theirs: &Facts) -> Vec<String> {
     let mut out = Vec::new();
     if ours.license != theirs.license {
         out.push(format!("license: {:?} here, {:?} there", ours.license, theirs.license));
+    }
+    if ours.types != theirs.types {
+        out.push(format!("types loaded: {:?} here, {:?} there", ours.types, theirs.types));
     }
     let names = |f: &Facts| f.maps.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
     if names(ours) != names(theirs) {

@@ -28,6 +28,9 @@ pub(crate) struct Args {
     debs: bool,
     /// Further objects.
     objects: Vec<PathBuf>,
+    /// Link each object alone, with both linkers, and compare that too.
+    #[arg(long)]
+    link_each: bool,
     /// Only objects whose name contains this.
     #[arg(long)]
     filter: Option<String>,

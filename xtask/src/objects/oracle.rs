@@ -131,6 +131,7 @@ impl Oracle {
         let progs = object.programs();
         Ok(Facts {
             license: String::new(),
+            types: object.types_loaded(),
             programs: progs
                 .iter()
                 .zip(autoload)
@@ -168,6 +169,13 @@ impl Oracle {
     /// Links objects as the self-tests do: the result is linked once more, which puts offsets of variables right that the
     /// first pass took from an extern.
     pub(super) fn link(&self, inputs: &[&Path], output: &Path) -> Result<Vec<u8>, String> {
+        let first = output.with_extension("first.o");
+        self.link_once(inputs, &first)?;
+        self.link_once(&[&first], output)
+    }
+
+    /// As `bpftool gen object`.
+    fn link_once(&self, inputs: &[&Path], output: &Path) -> Result<Vec<u8>, String> {
         self.take_log();
         let path =
             |p: &Path| CString::new(p.as_os_str().as_encoded_bytes()).map_err(|e| e.to_string());
@@ -210,6 +218,15 @@ impl Drop for Object {
 }
 
 impl Object {
+    /// Whether the kernel took the object's types; `None` if it has none.
+    fn types_loaded(&self) -> Option<bool> {
+        // SAFETY: the object is open.
+        unsafe {
+            let none = sys::bpf_object__btf(self.0).is_null();
+            (!none).then(|| sys::bpf_object__btf_fd(self.0) >= 0)
+        }
+    }
+
     fn maps(&self) -> Vec<*mut sys::bpf_map> {
         let mut out = Vec::new();
         let mut at = ptr::null_mut();

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use skep_btf::Btf;
-use skep_elf::{ExternKind, HostFeatures, MapDef, MapInit, MapKind, MapSlot, Object, OpenOptions};
+use skep_elf::{ElfError, HostFeatures, MapDef, MapInit, MapKind, MapSlot, Object, OpenOptions};
 
 use super::facts::{Code, Facts, MapFacts, ProgFacts};
 
@@ -54,6 +54,18 @@ impl Host {
 
     /// Opens an object; the error as text.
     pub(super) fn open(&self, name: &str, bytes: &[u8]) -> Result<Object, String> {
+        self.with_options(|options| Object::open(name, bytes, options))
+    }
+
+    /// Links objects; the error as text.
+    pub(super) fn link(&self, name: &str, inputs: &[(&str, &[u8])]) -> Result<Object, String> {
+        self.with_options(|options| skep_elf::link(name, inputs, options))
+    }
+
+    fn with_options(
+        &self,
+        run: impl FnOnce(&OpenOptions<'_>) -> Result<Object, ElfError>,
+    ) -> Result<Object, String> {
         let lookup = |name: &str| self.symbols.get(name).copied();
         let options = OpenOptions {
             target_btf: Some(&self.btf),
@@ -62,7 +74,7 @@ impl Host {
             host: self.features,
             ..OpenOptions::default()
         };
-        Object::open(name, bytes, &options).map_err(|e| e.to_string())
+        run(&options).map_err(|e| e.to_string())
     }
 }
 
@@ -70,6 +82,7 @@ impl Host {
 pub(super) fn facts(object: &Object) -> Facts {
     Facts {
         license: object.license.clone(),
+        types: None,
         programs: object
             .programs
             .iter()
@@ -92,11 +105,6 @@ pub(super) fn facts(object: &Object) -> Facts {
             .collect(),
         maps: object.maps.iter().map(map_facts).collect(),
     }
-}
-
-/// Whether an object needs an address that only the kernel's symbol table knows.
-pub(super) fn has_addresses(object: &Object) -> bool {
-    object.externs.iter().any(|e| e.kind == ExternKind::KsymAddr)
 }
 
 fn numbers(map: &MapDef) -> [u32; 8] {

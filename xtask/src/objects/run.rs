@@ -19,6 +19,16 @@ use crate::say;
 const KNOWN: &str = include_str!("../../objects-known.txt");
 const TAINTED: &str = "/proc/sys/kernel/tainted";
 
+/// Self-tests that are linked from several objects, as their Makefile lists them.
+const LINKED: &[(&str, &[&str])] = &[
+    ("test_static_linked", &["test_static_linked1", "test_static_linked2"]),
+    ("linked_funcs", &["linked_funcs1", "linked_funcs2"]),
+    ("linked_vars", &["linked_vars1", "linked_vars2"]),
+    ("linked_maps", &["linked_maps1", "linked_maps2"]),
+    ("linked_subskeleton", &["test_subskeleton_lib2", "test_subskeleton_lib", "test_subskeleton"]),
+    ("linked_usdt", &["test_usdt", "test_usdt_multispec"]),
+];
+
 /// How two loaders compare on an object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Outcome {
@@ -81,6 +91,18 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     for path in &objects {
         lines.push(compare(path, &host, &oracle, &known)?);
     }
+    for (name, parts) in LINKED {
+        let find = |part: &&str| objects.iter().find(|o| object_name(o) == **part);
+        if let Some(paths) = parts.iter().map(|p| find(&p)).collect::<Option<Vec<_>>>() {
+            lines.push(compare_linked(name, &paths, args, &host, &oracle, &known)?);
+        }
+    }
+    if args.link_each {
+        for path in &objects {
+            let name = object_name(path);
+            lines.push(compare_linked(&name, &[path], args, &host, &oracle, &known)?);
+        }
+    }
     if args.json {
         print_json(&lines, &failed)
     } else {
@@ -121,16 +143,16 @@ fn compare(
     let name = object_name(path);
     let bytes = fs::read(path)?;
     let object = host.open(&name, &bytes);
-    let refused = object.as_ref().ok().and_then(|o| types_refused(oracle, o));
-    let ours = object.map(|object| ours::facts(&object));
+    let ours = object.map(|object| facts_with_types(oracle, &object));
     let theirs = open_there(oracle, &name, &bytes);
-    Ok(judge(name, ours, theirs, refused, known))
+    Ok(judge(name, ours, theirs, known))
 }
 
-/// What the kernel says against an object's types. libbpf has loaded its own by the time it has prepared an object.
-fn types_refused(oracle: &Oracle, object: &Object) -> Option<String> {
-    let btf = object.btf.as_ref()?;
-    oracle.load_btf(&btf.to_bytes(ByteOrder::HOST)).err()
+/// Our facts, with what the kernel says of the types. libbpf has loaded its own by the time it has prepared an object.
+fn facts_with_types(oracle: &Oracle, object: &Object) -> Facts {
+    let btf = object.btf.as_ref();
+    let types = btf.map(|btf| oracle.load_btf(&btf.to_bytes(ByteOrder::HOST)).is_ok());
+    Facts { types, ..ours::facts(object) }
 }
 
 /// libbpf relocates what it would load; asked for all programs it may refuse where the default is fine.
@@ -156,31 +178,27 @@ fn compare_linked(
     let inputs: Vec<(&str, &[u8])> =
         inputs.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     let object = host.link(name, &inputs);
-    let refused = object.as_ref().ok().and_then(|o| types_refused(oracle, o));
-    let ours = object.map(|o| ours::facts(&o).without_numbering());
+    let ours = object.map(|o| facts_with_types(oracle, &o).without_numbering());
     let paths: Vec<&Path> = paths.iter().map(|p| p.as_path()).collect();
     let theirs = oracle
         .link(&paths, &args.work.join("linked.o"))
         .and_then(|bytes| open_there(oracle, name, &bytes))
         .map(Facts::without_numbering);
-    Ok(judge(format!("{name} (linked)"), ours, theirs, refused, known))
+    Ok(judge(format!("{name} (linked)"), ours, theirs, known))
 }
 
 fn judge(
     name: String,
     ours: Result<Facts, String>,
     theirs: Result<Facts, String>,
-    refused: Option<String>,
     known: &BTreeMap<&str, &str>,
 ) -> Line {
     let (mut programs, mut insns) = (0, 0);
     let (mut outcome, mut detail) = match (ours, theirs) {
-        (Ok(object), Ok(theirs)) => {
-            let ours: Facts = ours::facts(&object);
+        (Ok(ours), Ok(theirs)) => {
             (programs, insns) = facts::compared(&ours, &theirs);
             let theirs = Facts { license: ours.license.clone(), ..theirs };
-            let mut detail = facts::differences(&ours, &theirs);
-            detail.extend(refused);
+            let detail = facts::differences(&ours, &theirs);
             (if detail.is_empty() { Outcome::Equal } else { Outcome::Differs }, detail)
         }
         (Err(ours), Err(theirs)) => {
@@ -195,7 +213,7 @@ fn judge(
         outcome = Outcome::Known;
         detail.insert(0, (*reason).to_owned());
     }
-    Ok(Line { name, outcome, programs, insns, detail })
+    Line { name, outcome, programs, insns, detail }
 }
 
 #[expect(clippy::print_stdout, reason = "the table is the command's output")]
