@@ -121,14 +121,13 @@ pub(super) fn encode_one(insn: &Insn) -> RawInsn {
         Insn::StoreRelease { size, dst, src, off } => {
             atomic(size, dst, src, off, bits::STORE_RELEASE)
         }
-        Insn::Goto { width, off } => {
-            let (off, imm) = match width {
-                // The form has 16 bits; a caller that needs more picks W32.
-                Width::W64 => (off as i16, 0),
-                Width::W32 => (0, off),
-            };
-            RawInsn { code: width.jmp_class(), off, imm, ..RawInsn::default() }
-        }
+        Insn::Goto { width, off } => match (width, i16::try_from(off)) {
+            (Width::W64, Ok(off)) => RawInsn { code: bits::JMP, off, ..RawInsn::default() },
+            // The short form cannot hold the offset; the long one means the same.
+            (Width::W64, Err(_)) | (Width::W32, _) => {
+                RawInsn { code: bits::JMP32, imm: off, ..RawInsn::default() }
+            }
+        },
         Insn::MayGoto { off } => {
             RawInsn { code: bits::JMP | bits::JCOND, off, ..RawInsn::default() }
         }

@@ -161,6 +161,14 @@ proptest! {
 }
 
 #[test]
+fn a_goto_that_is_too_far_becomes_the_long_form() {
+    let goto = |width, off| encode(&[Insn::Goto { width, off }])[0];
+    assert_eq!(goto(Width::W64, -32768), RawInsn { code: 0x05, off: -32768, ..RawInsn::default() });
+    assert_eq!(goto(Width::W64, 32768), RawInsn { code: 0x06, imm: 32768, ..RawInsn::default() });
+    assert_eq!(goto(Width::W32, 1), RawInsn { code: 0x06, imm: 1, ..RawInsn::default() });
+}
+
+#[test]
 fn le_bytes_round_trip() {
     let raw = RawInsn { code: 0x7b, dst: 10, src: 3, off: -8, imm: 0 };
     assert_eq!(raw.to_le_bytes(), [0x7b, 0x3a, 0xf8, 0xff, 0, 0, 0, 0]);

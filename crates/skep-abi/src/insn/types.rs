@@ -379,7 +379,8 @@ pub enum Insn {
     },
     /// `goto off` (16-bit offset), or `gotol off` (32-bit offset, v4).
     Goto {
-        /// Which encoding: W64 is `goto` (class JMP), W32 is `gotol` (class JMP32).
+        /// Which encoding: W64 is `goto` (class JMP), W32 is `gotol` (class JMP32). An offset that does not fit
+        /// 16 bits is encoded as `gotol` in any case.
         width: Width,
         /// Slots from the next one.
         off: i32,
