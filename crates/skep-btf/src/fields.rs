@@ -1,5 +1,8 @@
 //! [`fields`]: members of a struct that only the kernel may touch: locks, timers, kernel pointers, lists and trees.
 //!
+//! The kernel creates a map whose value breaks these rules, and refuses the programs that would use its special
+//! members; BTF with such a struct, if it has a lock, list, tree or reference count, is refused when it is loaded.
+//!
 //! Source: `btf_parse_fields` and `btf_find_field`, kernel/bpf/btf.c of Linux 6.18; Documentation/bpf/graph_ds_impl.rst.
 
 use core::fmt;
@@ -179,9 +182,13 @@ pub enum FieldFault {
     OutOfValue,
     /// It may not be in an array.
     InArray,
-    /// The list or tree has no `contains:` tag, or one that names no struct and node.
+    /// The list or tree has no `contains:STRUCT:NODE` tag.
     Contains,
-    /// The node that the tag names is not in the struct, has another type, or is not aligned.
+    /// The struct that the tag names does not exist.
+    NoSuchStruct,
+    /// The node that the tag names is not in the struct.
+    NoSuchNode,
+    /// The node that the tag names has another type, or is not aligned.
     Node,
     /// The pointer has more than one tag.
     TwoTags,
@@ -205,9 +212,9 @@ impl FieldError {
             FieldError::Member { fault, .. } => match fault {
                 FieldFault::Duplicate => Errno::E2BIG,
                 FieldFault::Overlap => Errno::EEXIST,
-                FieldFault::OutOfValue => Errno::EFAULT,
-                FieldFault::Misaligned
-                | FieldFault::InArray
+                FieldFault::OutOfValue | FieldFault::Misaligned => Errno::EFAULT,
+                FieldFault::NoSuchStruct | FieldFault::NoSuchNode => Errno::ENOENT,
+                FieldFault::InArray
                 | FieldFault::Contains
                 | FieldFault::Node
                 | FieldFault::TwoTags
@@ -238,9 +245,9 @@ impl fmt::Display for FieldError {
                     FieldFault::Overlap => "overlaps another special member",
                     FieldFault::OutOfValue => "ends after the value",
                     FieldFault::InArray => "may not be in an array",
-                    FieldFault::Contains => {
-                        "needs a declaration tag \"contains:STRUCT:NODE\" that names a struct"
-                    }
+                    FieldFault::Contains => "needs a declaration tag \"contains:STRUCT:NODE\"",
+                    FieldFault::NoSuchStruct => "its tag names a struct that does not exist",
+                    FieldFault::NoSuchNode => "its tag names a node that the struct does not have",
                     FieldFault::Node => "its tag names no aligned node of the right type",
                     FieldFault::TwoTags => "the pointer has more than one tag",
                     FieldFault::NotStruct => "does not point to a struct",
@@ -475,7 +482,8 @@ impl Finder<'_> {
             })
             .find_map(|t| t.name().strip_prefix("contains:"));
         let (name, node) = tag.and_then(|t| t.split_once(':')).ok_or_else(bad_tag)?;
-        let ty = self.btf.find_by_name_kind(name, Kind::Struct).ok_or_else(bad_tag)?;
+        let ty = self.btf.find_by_name_kind(name, Kind::Struct);
+        let ty = ty.ok_or_else(|| wrong(kind, offset, FieldFault::NoSuchStruct))?;
         if node.is_empty() {
             return Err(bad_tag());
         }
@@ -484,8 +492,10 @@ impl Finder<'_> {
         let member = ty
             .as_composite()
             .and_then(|c| c.members.iter().find(|m| m.name == node))
-            .filter(|m| m.bit_offset % 64 == 0)
-            .ok_or_else(bad_node)?;
+            .ok_or_else(|| wrong(kind, offset, FieldFault::NoSuchNode))?;
+        if !member.bit_offset.is_multiple_of(64) {
+            return Err(bad_node());
+        }
         let is_node = self
             .btf
             .skip_typedefs_and_modifiers(member.ty)

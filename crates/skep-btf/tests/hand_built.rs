@@ -331,6 +331,11 @@ fn special_members() {
     let no_lock = b.add_struct("no_lock", 16, &[member("head", head, 0)]);
     b.add_decl_tag("contains:item:node", no_lock, Some(0));
     let no_tag = b.add_struct("no_tag", 24, &[member("l", lock, 0), member("head", head, 64)]);
+    let rest = [member("l", lock, 0), member("head", head, 64)];
+    let no_struct = b.add_struct("no_struct", 24, &rest);
+    b.add_decl_tag("contains:nothing:node", no_struct, Some(1));
+    let no_node = b.add_struct("no_node", 24, &rest);
+    b.add_decl_tag("contains:item:nothing", no_node, Some(1));
     let btf = b.build().unwrap();
 
     let found = fields(&btf, good, 48, Scope::MapValue).unwrap();
@@ -354,5 +359,7 @@ fn special_members() {
     assert_eq!(fault(crooked), FieldFault::Misaligned);
     assert_eq!(fault(no_lock), FieldFault::NeedsLock);
     assert_eq!(fault(no_tag), FieldFault::Contains);
+    assert_eq!(fault(no_struct), FieldFault::NoSuchStruct);
+    assert_eq!(fault(no_node), FieldFault::NoSuchNode);
     assert!(fields(&btf, int, 4, Scope::MapValue).unwrap().is_empty());
 }
