@@ -17,6 +17,7 @@ const WORD: usize = 8;
 /// # Safety
 /// `from` is valid for reads and writes of `to.len()` bytes for the whole call, and everybody who
 /// writes them meanwhile does so by atomics or outside of Rust's view (compiled programs).
+#[inline]
 pub unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     let mut at = from;
     let mut rest = to;
@@ -44,6 +45,7 @@ pub unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
 /// # Safety
 /// `to` is valid for reads and writes of `from.len()` bytes for the whole call, and everybody who
 /// reads or writes them meanwhile does so by atomics or outside of Rust's view.
+#[inline]
 pub unsafe fn copy_in(to: *mut u8, from: &[u8]) {
     let mut at = to;
     let mut rest = from;
@@ -70,6 +72,7 @@ pub unsafe fn copy_in(to: *mut u8, from: &[u8]) {
 ///
 /// # Safety
 /// As for [`copy_out`].
+#[inline]
 pub unsafe fn equal(at: *const u8, with: &[u8]) -> bool {
     let mut at = at;
     let mut rest = with;

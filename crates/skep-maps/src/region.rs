@@ -58,6 +58,7 @@ impl Region {
     }
 
     /// Address of the byte at `off`, for programs.
+    #[inline]
     pub(crate) fn addr(&self, off: usize) -> u64 {
         self.at(off, 0).expose_provenance() as u64
     }
@@ -68,17 +69,23 @@ impl Region {
         (off.checked_add(len)? <= self.len).then_some(off)
     }
 
+    #[inline]
     fn at(&self, off: usize, len: usize) -> *mut u8 {
-        assert!(
-            len <= self.len && off <= self.len - len,
-            "{len} bytes at {off} of a region of {}",
-            self.len
-        );
+        if len > self.len || off > self.len - len {
+            self.out_of_bounds(off, len);
+        }
         // SAFETY: `off` was checked to lie within the one allocation.
         unsafe { self.start.as_ptr().add(off) }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn out_of_bounds(&self, off: usize, len: usize) -> ! {
+        panic!("{len} bytes at {off} of a region of {}", self.len)
+    }
+
     /// The word at `off`, which is a multiple of 4.
+    #[inline]
     pub(crate) fn u32(&self, off: usize) -> &AtomicU32 {
         let at = self.at(off, 4);
         assert!(off.is_multiple_of(4), "word at {off}");
@@ -88,6 +95,7 @@ impl Region {
     }
 
     /// The double word at `off`, which is a multiple of 8.
+    #[inline]
     pub(crate) fn u64(&self, off: usize) -> &AtomicU64 {
         let at = self.at(off, 8);
         assert!(off.is_multiple_of(8), "double word at {off}");
@@ -96,24 +104,28 @@ impl Region {
     }
 
     /// Copies bytes out.
+    #[inline]
     pub(crate) fn read(&self, off: usize, to: &mut [u8]) {
         // SAFETY: in bounds; all accesses are atomic or a program's.
         unsafe { cells::copy_out(self.at(off, to.len()), to) }
     }
 
     /// Copies bytes in.
+    #[inline]
     pub(crate) fn write(&self, off: usize, from: &[u8]) {
         // SAFETY: as in `read`.
         unsafe { cells::copy_in(self.at(off, from.len()), from) }
     }
 
     /// Whether the bytes at `off` equal `with`.
+    #[inline]
     pub(crate) fn equal(&self, off: usize, with: &[u8]) -> bool {
         // SAFETY: as in `read`.
         unsafe { cells::equal(self.at(off, with.len()), with) }
     }
 
     /// Zeroes bytes.
+    #[inline]
     pub(crate) fn zero(&self, off: usize, len: usize) {
         // SAFETY: as in `read`.
         unsafe { cells::zero(self.at(off, len), len) }

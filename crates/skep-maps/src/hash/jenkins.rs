@@ -6,29 +6,34 @@
 const GOLDEN: u32 = 0xdead_beef;
 
 /// Hash of `key` with a seed.
+#[inline]
 pub(super) fn hash(key: &[u8], seed: u32) -> u32 {
     let start = GOLDEN.wrapping_add(key.len() as u32).wrapping_add(seed);
     let (mut a, mut b, mut c) = (start, start, start);
-    let mut rest = key;
-    while rest.len() > 12 {
-        let (block, after) = rest.split_at(12);
-        let [x, y, z] = words(block);
-        (a, b, c) = mix(a.wrapping_add(x), b.wrapping_add(y), c.wrapping_add(z));
-        rest = after;
+    let (mut words, tail) = key.as_chunks::<4>();
+    // The last block, of one to twelve bytes, is not mixed but finished.
+    while let [x, y, z, rest @ ..] = words
+        && !(rest.is_empty() && tail.is_empty())
+    {
+        (a, b, c) = mix(a.wrapping_add(word(x)), b.wrapping_add(word(y)), c.wrapping_add(word(z)));
+        words = rest;
     }
-    if rest.is_empty() {
+    if words.is_empty() && tail.is_empty() {
         return c;
     }
-    let [x, y, z] = words(rest);
-    finish(a.wrapping_add(x), b.wrapping_add(y), c.wrapping_add(z))
+    // The bytes after the last word count as a word with zeros behind them.
+    let mut last = [0; 4];
+    last[..tail.len()].copy_from_slice(tail);
+    let block: [u32; 3] = core::array::from_fn(|i| match words.get(i) {
+        Some(bytes) => word(bytes),
+        None if i == words.len() => u32::from_le_bytes(last),
+        None => 0,
+    });
+    finish(a.wrapping_add(block[0]), b.wrapping_add(block[1]), c.wrapping_add(block[2]))
 }
 
-/// Up to 12 bytes as three words, with zeros after the end.
-fn words(bytes: &[u8]) -> [u32; 3] {
-    let mut padded = [0u8; 12];
-    padded[..bytes.len()].copy_from_slice(bytes);
-    let (chunks, _) = padded.as_chunks::<4>();
-    core::array::from_fn(|i| u32::from_le_bytes(chunks[i]))
+fn word(bytes: &[u8; 4]) -> u32 {
+    u32::from_le_bytes(*bytes)
 }
 
 fn mix(mut a: u32, mut b: u32, mut c: u32) -> (u32, u32, u32) {

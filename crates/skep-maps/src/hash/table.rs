@@ -140,11 +140,18 @@ impl Table {
         &self.core.meta
     }
 
+    #[inline]
     fn elem_off(&self, elem: Elem) -> usize {
-        assert!(elem != NIL && elem <= self.elem_count, "element {elem} of {}", self.elem_count);
-        self.elems_off + (elem as usize - 1) * self.elem_size
+        debug_assert!(
+            elem != NIL && elem <= self.elem_count,
+            "element {elem} of {}",
+            self.elem_count
+        );
+        // Wrapping, since the region checks what comes out.
+        self.elems_off.wrapping_add((elem as usize).wrapping_sub(1).wrapping_mul(self.elem_size))
     }
 
+    #[inline]
     fn bucket_off(&self, bucket: u32) -> usize {
         self.buckets_off + (bucket & self.bucket_mask) as usize * BUCKET_SIZE
     }
@@ -158,18 +165,21 @@ impl Table {
         jenkins::hash(key, self.seed)
     }
 
+    #[inline]
     fn is_match(&self, elem: Elem, hash: u32, key: &[u8]) -> bool {
         let off = self.elem_off(elem);
         self.region().u32(off + ELEM_HASH).load(Relaxed) == hash
             && self.region().equal(off + ELEM_KEY, key)
     }
 
+    #[inline]
     fn find(&self, bucket: u32, hash: u32, key: &[u8]) -> Option<(Link, Elem)> {
         chain::find(self, bucket, |elem| self.is_match(elem, hash, key))
     }
 
     /// Reads the element of `key` without a lock. `body` may run several times, also on an element that
     /// is being reused; only the result of a run during which it was the key's counts.
+    #[inline]
     pub(crate) fn read<R>(&self, key: &[u8], mut body: impl FnMut(Elem) -> R) -> Option<R> {
         let hash = self.hash(key);
         let bucket = hash & self.bucket_mask;
@@ -407,6 +417,7 @@ impl Drop for BucketGuard<'_> {
 }
 
 impl chain::Memory for Table {
+    #[inline]
     fn link(&self, at: Link) -> Elem {
         let off = match at {
             Link::Head(bucket) => self.bucket_off(bucket),
@@ -423,6 +434,7 @@ impl chain::Memory for Table {
         self.region().u32(off).store(to, Release);
     }
 
+    #[inline]
     fn version(&self, bucket: u32) -> u64 {
         self.region().u64(self.bucket_off(bucket) + BUCKET_VERSION).load(Acquire)
     }
@@ -432,6 +444,7 @@ impl chain::Memory for Table {
         version.store(version.load(Relaxed).wrapping_add(1), Release);
     }
 
+    #[inline]
     fn version_after(&self, bucket: u32) -> u64 {
         fence(Acquire);
         self.region().u64(self.bucket_off(bucket) + BUCKET_VERSION).load(Relaxed)
