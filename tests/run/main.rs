@@ -1,4 +1,5 @@
 //! One corpus, every engine, equal results.
 
 mod conformance;
+mod generated;
 mod vectors;

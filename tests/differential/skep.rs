@@ -1,0 +1,1 @@
+//! [`SkepJudge`]: programs under Skep's verifier and interpreter.

@@ -1,0 +1,414 @@
+//! [`Builder`]: writes programs block by block; control flow and arithmetic. Memory is in [`super::access`].
+
+use skep_abi::insn::{AluOp, CallTarget, EndianOp, Imm64, Insn, JmpOp, Reg, Size, Src, Width};
+
+use super::state::{Kind, State};
+use super::{Flavor, mov, mov_imm};
+use crate::random::Rng;
+
+pub(crate) const ALU_OPS: [AluOp; 14] = [
+    AluOp::Add,
+    AluOp::Sub,
+    AluOp::Mul,
+    AluOp::Div,
+    AluOp::Sdiv,
+    AluOp::Or,
+    AluOp::And,
+    AluOp::Lsh,
+    AluOp::Rsh,
+    AluOp::Arsh,
+    AluOp::Mod,
+    AluOp::Smod,
+    AluOp::Xor,
+    AluOp::Mov,
+];
+
+pub(crate) const JMP_OPS: [JmpOp; 11] = [
+    JmpOp::Eq,
+    JmpOp::Ne,
+    JmpOp::Gt,
+    JmpOp::Ge,
+    JmpOp::Lt,
+    JmpOp::Le,
+    JmpOp::Sgt,
+    JmpOp::Sge,
+    JmpOp::Slt,
+    JmpOp::Sle,
+    JmpOp::Set,
+];
+
+/// How deep conditions and loops nest.
+const MAX_NESTING: u32 = 3;
+/// Slots after which no new block is begun.
+const MAX_SLOTS: usize = 180;
+
+/// A program in the making.
+pub(crate) struct Builder<'r> {
+    pub(crate) rng: &'r mut Rng,
+    pub(crate) flavor: Flavor,
+    pub(crate) st: State,
+    insns: Vec<Insn>,
+    /// Calls whose target is not written yet: slot and number of the function.
+    calls: Vec<(usize, usize)>,
+    /// How many functions there will be.
+    functions: usize,
+    /// Which one is being written; 0 is the program itself.
+    function: usize,
+    nesting: u32,
+    /// Legacy packet loads and calls exclude each other.
+    pub(crate) legacy_loads: bool,
+}
+
+impl<'r> Builder<'r> {
+    pub(crate) fn new(rng: &'r mut Rng, flavor: Flavor) -> Builder<'r> {
+        let legacy_loads = flavor.is_skb() && rng.chance(50);
+        let functions = if legacy_loads { 1 } else { 1 + rng.below(3) };
+        Builder {
+            rng,
+            flavor,
+            st: State::new(),
+            insns: Vec::new(),
+            calls: Vec::new(),
+            functions,
+            function: 0,
+            nesting: 0,
+            legacy_loads,
+        }
+    }
+
+    /// The instructions, with calls resolved.
+    pub(crate) fn finish(self) -> Vec<Insn> {
+        self.insns
+    }
+
+    /// Appends an instruction and answers its slot.
+    pub(crate) fn put(&mut self, insn: Insn) -> usize {
+        self.insns.push(insn);
+        self.insns.len() - 1
+    }
+
+    pub(crate) fn here(&self) -> usize {
+        self.insns.len()
+    }
+
+    /// Lets the jump in a slot lead to the next instruction that is written.
+    pub(crate) fn land(&mut self, slot: usize) {
+        let distance = (self.insns.len() - slot - 1) as i16;
+        match &mut self.insns[slot] {
+            Insn::JumpIf { off, .. } | Insn::MayGoto { off } => *off = distance,
+            Insn::Goto { off, .. } => *off = distance.into(),
+            other => unreachable!("{other:?} is no jump"),
+        }
+    }
+
+    pub(crate) fn ld_imm64(&mut self, dst: Reg, imm: Imm64) {
+        self.put(Insn::LdImm64 { dst, imm });
+        self.put(Insn::Imm64Hi);
+    }
+
+    pub(crate) fn scalar(&mut self) -> Option<Reg> {
+        let regs = self.st.holding(|k| k == Kind::Scalar);
+        (!regs.is_empty()).then(|| self.rng.pick(&regs))
+    }
+
+    pub(crate) fn writable_scalar(&mut self) -> Option<Reg> {
+        let regs: Vec<Reg> = self
+            .st
+            .holding(|k| k == Kind::Scalar)
+            .into_iter()
+            .filter(|r| !self.st.pinned[r.index()])
+            .collect();
+        (!regs.is_empty()).then(|| self.rng.pick(&regs))
+    }
+
+    pub(crate) fn target(&mut self) -> Reg {
+        let regs = self.st.writable();
+        self.rng.pick(&regs)
+    }
+
+    pub(crate) fn width(&mut self) -> Width {
+        self.rng.pick(&[Width::W32, Width::W64])
+    }
+
+    /// The whole program: the entry function, then those that are called.
+    pub(crate) fn program(&mut self) {
+        let mut starts = Vec::new();
+        for function in 0..self.functions {
+            self.function = function;
+            starts.push(self.here());
+            // Code that nothing reaches is an error of its own.
+            if function > 0 && !self.calls.iter().any(|(_, callee)| *callee == function) {
+                continue;
+            }
+            self.st = State::new();
+            if function == 0 {
+                self.put(mov(Reg::R6, Reg::R1));
+                self.st.set(Reg::R1, Kind::Ctx);
+                self.st.set(Reg::R6, Kind::Ctx);
+                self.st.pinned[6] = true;
+            } else {
+                self.st.set(Reg::R1, Kind::Scalar);
+                self.st.set(Reg::R2, Kind::Scalar);
+            }
+            for reg in [Reg::R0, Reg::R7, Reg::R8] {
+                self.constant(reg);
+            }
+            let blocks = if function == 0 { 4 + self.rng.below(14) } else { 1 + self.rng.below(6) };
+            self.blocks(blocks);
+            self.result();
+        }
+        for &(slot, function) in &self.calls {
+            if let Insn::Call(CallTarget::Local(off)) = &mut self.insns[slot] {
+                *off = starts[function] as i32 - slot as i32 - 1;
+            }
+        }
+    }
+
+    /// Some blocks in a row.
+    fn blocks(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.here() < MAX_SLOTS {
+                self.block();
+            }
+        }
+    }
+
+    fn block(&mut self) {
+        match self.rng.below(26) {
+            0 => {
+                let dst = self.target();
+                self.constant(dst);
+            }
+            1..=5 => self.arithmetic(),
+            6 => self.conversion(),
+            7..=8 => self.stack_access(),
+            9 => self.spill_or_fill(),
+            10 => self.context_access(),
+            11..=13 => self.packet_access(),
+            14..=15 => self.map_lookup(),
+            16 => self.map_change(),
+            17 => self.direct_value(),
+            18 => self.pointer_access(),
+            19 => self.atomic(),
+            20..=22 => self.condition(),
+            23 => self.repeat(),
+            24 => self.call(),
+            _ => self.early_exit(),
+        }
+    }
+
+    /// `dst = number`.
+    pub(crate) fn constant(&mut self, dst: Reg) {
+        match self.rng.below(3) {
+            0 => {
+                let v = self.rng.bits();
+                self.ld_imm64(dst, Imm64::Value(v));
+            }
+            1 => {
+                let imm = self.rng.imm();
+                self.put(Insn::Alu { width: Width::W32, op: AluOp::Mov, dst, src: Src::Imm(imm) });
+            }
+            _ => {
+                let imm = self.rng.imm();
+                self.put(mov_imm(dst, imm));
+            }
+        }
+        self.st.set(dst, Kind::Scalar);
+    }
+
+    fn arithmetic(&mut self) {
+        for _ in 0..1 + self.rng.below(4) {
+            let Some(dst) = self.writable_scalar() else { return };
+            let width = self.width();
+            let op = self.rng.pick(&ALU_OPS);
+            let src = match self.scalar() {
+                Some(reg) if self.rng.chance(50) => Src::Reg(reg),
+                _ => Src::Imm(self.alu_imm(op, width)),
+            };
+            self.put(Insn::Alu { width, op, dst, src });
+        }
+    }
+
+    /// An immediate that the operation allows.
+    fn alu_imm(&mut self, op: AluOp, width: Width) -> i32 {
+        match op {
+            AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => match width {
+                Width::W32 => self.rng.below(32) as i32,
+                Width::W64 => self.rng.below(64) as i32,
+            },
+            AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod => match self.rng.imm() {
+                0 => 3,
+                v => v,
+            },
+            AluOp::Add
+            | AluOp::Sub
+            | AluOp::Mul
+            | AluOp::Or
+            | AluOp::And
+            | AluOp::Xor
+            | AluOp::Mov => self.rng.imm(),
+        }
+    }
+
+    fn conversion(&mut self) {
+        let (Some(dst), Some(src)) = (self.writable_scalar(), self.scalar()) else { return };
+        let width = self.width();
+        match self.rng.below(3) {
+            0 => {
+                self.put(Insn::Neg { width, dst });
+            }
+            1 => {
+                let op = self.rng.pick(&[EndianOp::Le, EndianOp::Be, EndianOp::Swap]);
+                let size = self.rng.pick(&[Size::H, Size::W, Size::DW]);
+                self.put(Insn::Endian { op, size, dst });
+            }
+            _ => {
+                let sizes: &[Size] = match width {
+                    Width::W32 => &[Size::B, Size::H],
+                    Width::W64 => &[Size::B, Size::H, Size::W],
+                };
+                let from = self.rng.pick(sizes);
+                self.put(Insn::MovSx { width, from, dst, src });
+            }
+        }
+    }
+
+    /// A conditional jump on numbers, to be landed; `None` if there is no number.
+    fn jump_if(&mut self) -> Option<usize> {
+        let dst = self.scalar()?;
+        let src = match self.scalar() {
+            Some(reg) if self.rng.chance(35) => Src::Reg(reg),
+            _ => Src::Imm(self.rng.imm()),
+        };
+        let (width, op) = (self.width(), self.rng.pick(&JMP_OPS));
+        Some(self.put(Insn::JumpIf { width, op, dst, src, off: 0 }))
+    }
+
+    /// `if … { … } else { … }`.
+    fn condition(&mut self) {
+        if self.nesting >= MAX_NESTING {
+            return;
+        }
+        let Some(jump) = self.jump_if() else { return };
+        self.nesting += 1;
+        let before = self.st.clone();
+        let count = 1 + self.rng.below(3);
+        self.blocks(count);
+        let otherwise = if self.rng.chance(50) {
+            let width = self.width();
+            let skip = self.put(Insn::Goto { width, off: 0 });
+            self.land(jump);
+            let first = core::mem::replace(&mut self.st, before);
+            let count = 1 + self.rng.below(3);
+            self.blocks(count);
+            self.land(skip);
+            first
+        } else {
+            self.land(jump);
+            before
+        };
+        self.st = self.st.merged(&otherwise);
+        self.nesting -= 1;
+    }
+
+    /// A loop with a constant bound, or one that `may_goto` bounds as well. Its body leaves every register and slot
+    /// of the kind that it was.
+    fn repeat(&mut self) {
+        if self.nesting >= MAX_NESTING {
+            return;
+        }
+        let free: Vec<Reg> = [Reg::R7, Reg::R8, Reg::R9]
+            .into_iter()
+            .filter(|r| !self.st.pinned[r.index()])
+            .collect();
+        if free.len() < 2 {
+            return;
+        }
+        let counter = self.rng.pick(&free);
+        self.put(mov_imm(counter, 0));
+        self.st.set(counter, Kind::Scalar);
+        self.st.pinned[counter.index()] = true;
+        let top = self.here();
+        let may_goto = self.rng.chance(20).then(|| self.put(Insn::MayGoto { off: 0 }));
+        self.nesting += MAX_NESTING;
+        for _ in 0..1 + self.rng.below(3) {
+            match self.rng.below(3) {
+                0 => self.conversion(),
+                1 => self.stack_access(),
+                _ => self.arithmetic(),
+            }
+        }
+        self.nesting -= MAX_NESTING;
+        let step = 1 + self.rng.below(3) as i32;
+        self.put(Insn::Alu {
+            width: Width::W64,
+            op: AluOp::Add,
+            dst: counter,
+            src: Src::Imm(step),
+        });
+        let bound = 1 + self.rng.below(8) as i32;
+        let off = top as i64 - self.here() as i64 - 1;
+        self.put(Insn::JumpIf {
+            width: Width::W64,
+            op: JmpOp::Lt,
+            dst: counter,
+            src: Src::Imm(bound),
+            off: off as i16,
+        });
+        if let Some(slot) = may_goto {
+            self.land(slot);
+        }
+        self.st.pinned[counter.index()] = false;
+    }
+
+    /// A call of a function further down, with two numbers.
+    fn call(&mut self) {
+        if self.function + 1 >= self.functions {
+            return;
+        }
+        let (Some(a), Some(b)) = (self.scalar(), self.scalar()) else { return };
+        if b == Reg::R1 || self.st.pinned[1] || self.st.pinned[2] {
+            return;
+        }
+        self.put(mov(Reg::R1, a));
+        self.put(mov(Reg::R2, b));
+        let callee = self.function + 1 + self.rng.below(self.functions - self.function - 1);
+        let slot = self.put(Insn::Call(CallTarget::Local(0)));
+        self.calls.push((slot, callee));
+        self.st.after_call();
+        self.st.set(Reg::R0, Kind::Scalar);
+    }
+
+    /// `if … { return number }`.
+    fn early_exit(&mut self) {
+        let Some(jump) = self.jump_if() else { return };
+        let before = self.st.clone();
+        let imm = self.rng.imm();
+        self.put(mov_imm(Reg::R0, imm));
+        self.put(Insn::Exit);
+        self.st = before;
+        self.land(jump);
+    }
+
+    /// Mixes every number into R0 and returns.
+    fn result(&mut self) {
+        let numbers = self.st.holding(|k| k == Kind::Scalar);
+        if self.st.kind(Reg::R0) != Kind::Scalar {
+            self.put(mov_imm(Reg::R0, 0));
+        }
+        for reg in numbers.into_iter().filter(|r| *r != Reg::R0) {
+            for (op, src) in [(AluOp::Mul, Src::Imm(31)), (AluOp::Add, Src::Reg(reg))] {
+                self.put(Insn::Alu { width: Width::W64, op, dst: Reg::R0, src });
+            }
+        }
+        // Only 32 bits of a result are seen: fold the upper ones in.
+        self.put(mov(Reg::R1, Reg::R0));
+        for insn in [
+            Insn::Alu { width: Width::W64, op: AluOp::Rsh, dst: Reg::R1, src: Src::Imm(32) },
+            Insn::Alu { width: Width::W64, op: AluOp::Xor, dst: Reg::R0, src: Src::Reg(Reg::R1) },
+            Insn::Exit,
+        ] {
+            self.put(insn);
+        }
+    }
+}
