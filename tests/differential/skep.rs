@@ -1,1 +1,126 @@
-//! [`SkepJudge`]: programs under Skep's verifier and interpreter.
+//! [`SkepJudge`]: programs under Skep's verifier and its interpreter with every access checked.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use skep::{LoadError, LoadErrorKind, Program, RawProgram, System, TestRun};
+use skep_abi::insn::encode;
+use skep_maps::{MapOps, MapSpec};
+use skep_verifier::{RejectKind, VerifyError};
+
+use super::{Answer, Outcome, Verdict};
+use crate::generate::{Generated, MAPS, initial_entries, initial_entry};
+
+/// Skep with the maps that generated programs use.
+#[derive(Debug)]
+pub struct SkepJudge {
+    system: System,
+    maps: Vec<Arc<dyn MapOps>>,
+}
+
+impl SkepJudge {
+    /// Creates the maps.
+    ///
+    /// # Errors
+    /// Names the map and the errno.
+    pub fn new() -> Result<SkepJudge, String> {
+        let create = |(n, spec): (usize, &crate::generate::GeneratedMap)| {
+            skep_maps::create(&MapSpec {
+                map_type: spec.map_type,
+                key_size: spec.key_size,
+                value_size: spec.value_size,
+                max_entries: spec.max_entries,
+                ..MapSpec::default()
+            })
+            .map_err(|e| format!("creating map {n} in Skep: {e}"))
+        };
+        let maps = MAPS.iter().enumerate().map(create).collect::<Result<Vec<_>, _>>()?;
+        Ok(SkepJudge { system: System::with_checks(), maps })
+    }
+
+    /// Loads a program without running it.
+    ///
+    /// # Errors
+    /// Skep's.
+    pub fn load(&self, program: &Generated) -> Result<Arc<Program>, LoadError> {
+        self.system.load_raw(&RawProgram {
+            name: "generated".into(),
+            prog_type: program.flavor.prog_type(),
+            insns: encode(&program.insns),
+            license: "GPL".into(),
+            maps: self.maps.clone(),
+            ..RawProgram::default()
+        })
+    }
+
+    /// Verdict and run. A panic counts as a trap.
+    pub fn ask(&self, program: &Generated) -> Answer {
+        let answer = catch_unwind(AssertUnwindSafe(|| match self.load(program) {
+            Ok(prog) => {
+                Answer { verdict: Verdict::Accepted, run: Some(self.run(&prog, &program.packet)) }
+            }
+            Err(e) => Answer { verdict: refusal(&e), run: None },
+        }));
+        answer.unwrap_or_else(|_| Answer {
+            verdict: Verdict::Accepted,
+            run: Some(Err("Skep panicked".into())),
+        })
+    }
+
+    fn run(&self, prog: &Program, packet: &[u8]) -> Result<Outcome, String> {
+        self.reset()?;
+        let run = TestRun { data_in: packet, ..TestRun::default() };
+        let out = self.system.test_run(prog, &run).map_err(|e| e.to_string())?;
+        let maps = self.maps.iter().map(|m| contents(m.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        Ok(Outcome { retval: out.retval, packet: out.data_out, maps })
+    }
+
+    /// Puts every map into its initial state.
+    fn reset(&self) -> Result<(), String> {
+        for (n, map) in self.maps.iter().enumerate() {
+            if MAPS[n].map_type == 1 {
+                for key in contents(map.as_ref())?.into_keys() {
+                    map.user_delete(&key).map_err(|e| format!("emptying map {n}: {e}"))?;
+                }
+            }
+            for entry in 0..initial_entries(n) {
+                let (key, value) = initial_entry(n, entry);
+                map.user_update(&key, &value, 0).map_err(|e| format!("filling map {n}: {e}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refusal(error: &LoadError) -> Verdict {
+    match &error.kind {
+        LoadErrorKind::Verify { error: VerifyError::Rejected(reject), .. } => {
+            let why = format!("{}: {reject}", reject.errno);
+            match reject.kind {
+                RejectKind::Unsupported { .. } => Verdict::Abstained(why),
+                _ => Verdict::Rejected(why),
+            }
+        }
+        LoadErrorKind::Map(_)
+        | LoadErrorKind::MapContent(_)
+        | LoadErrorKind::MapSlot { .. }
+        | LoadErrorKind::ProgType { .. }
+        | LoadErrorKind::Verify { .. }
+        | LoadErrorKind::Link(_)
+        | LoadErrorKind::NoProgram => Verdict::Rejected(error.to_string()),
+    }
+}
+
+fn contents(map: &dyn MapOps) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, String> {
+    let mut all = BTreeMap::new();
+    let mut key: Option<Vec<u8>> = None;
+    let mut next = vec![0; map.spec().key_size as usize];
+    while map.next_key(key.as_deref(), &mut next).is_ok() {
+        let mut value = vec![0; map.user_value_size()];
+        map.user_lookup(&next, &mut value, 0).map_err(|e| format!("reading a map: {e}"))?;
+        all.insert(next.clone(), value);
+        key = Some(next.clone());
+    }
+    Ok(all)
+}

@@ -1,7 +1,7 @@
 //! Random programs that a verifier mostly accepts: the material of differential tests.
 //!
 //! [`generate`] builds a [`Generated`] program from a seed. [`state`] tracks what each register and stack
-//! slot holds, so that most of what [`blocks`] writes is valid; every fourth program gets one [`mutate`]d
+//! slot holds, so that most of what [`blocks`] writes is valid; almost every second program gets one [`mutate`]d
 //! instruction, so that verdicts differ too. Results depend on the packet and the maps only: no time, no randomness,
 //! no address ever reaches them, unless `comparable` says otherwise.
 
@@ -121,7 +121,7 @@ pub fn generate(seed: u64) -> Generated {
     builder.program();
     let mut insns = builder.finish();
     let mut comparable = Comparable::Yes;
-    if rng.chance(25) {
+    if rng.chance(45) {
         comparable = mutate::one(&mut rng, &mut insns);
     }
     let packet = packet(&mut rng);

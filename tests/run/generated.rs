@@ -1,40 +1,25 @@
-//! Generated programs: the kernel must find most of them worth running.
+//! Generated programs under both judges: the small run of `cargo xtask differential`.
+
 use skep_host::kernel;
-use skep_tests::differential::{Verdict, kernel::KernelJudge};
-use skep_tests::generate::generate;
+use skep_tests::differential::Class;
+use skep_tests::differential::campaign::Campaign;
+
+const PROGRAMS: u64 = 600;
 
 #[test]
-fn kernel_rates() {
+fn verdicts_and_results_equal_the_kernels() {
     if let Err(why) = kernel::available() {
         println!("skipped: {why}");
         return;
     }
-    let judge = KernelJudge::new().unwrap();
-    let mut why = std::collections::BTreeMap::<String, (u64, u64)>::new();
-    let mut accepted = 0;
-    for seed in 0..2000 {
-        let p = generate(seed);
-        let t=std::time::Instant::now(); let a = judge.ask(&p); let d=t.elapsed(); if d.as_millis()>50 {println!("{seed} {d:?} {:?}", a.verdict)}
-        match a.verdict {
-            Verdict::Accepted => {
-                accepted += 1;
-                if let Some(Err(e)) = a.run {
-                    println!("{seed} {e}");
-                }
-            }
-            Verdict::Rejected(_) if p.comparable == skep_tests::generate::Comparable::No => {}
-            Verdict::Rejected(w) => {
-                let w: String = w.chars().filter(|c| !c.is_ascii_digit()).collect();
-                let e = why.entry(w).or_insert((0, seed));
-                e.0 += 1;
-            }
-            Verdict::Abstained(_) => unreachable!(),
-        }
+    let campaign = Campaign::new().unwrap();
+    let report = campaign.run(1, PROGRAMS, &mut |_| {});
+    assert_eq!(report.stopped, None);
+    assert!(report.kernel_accepted * 100 >= PROGRAMS * 40, "too few are accepted: {report:?}");
+    for finding in &report.findings {
+        println!("{}", finding.to_text());
     }
-    println!("accepted {accepted}");
-    let mut why: Vec<_> = why.into_iter().collect();
-    why.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    for (w, n) in why.iter().take(40) {
-        println!("{n:?} {w}");
+    for class in [Class::UnsafeAccept, Class::Trapped, Class::DifferentResult] {
+        assert_eq!(report.count(class), 0, "{class}");
     }
 }

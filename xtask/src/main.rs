@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod captures;
 mod ci;
+mod differential;
 mod objects;
 mod uapi;
 
@@ -23,6 +24,8 @@ enum Command {
     Captures(captures::Args),
     /// Run everything that CI runs.
     Ci,
+    /// Compare verdicts and results of random programs with the live kernel's.
+    Differential(differential::Args),
     /// Open objects with Skep and with libbpf and compare.
     Objects(objects::Args),
     /// Generate crates/skep-abi/src/uapi.rs from the running kernel's BTF.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Captures(args) => captures::run(&args),
         Command::Ci => ci::run(),
+        Command::Differential(args) => differential::run(&args),
         Command::Objects(args) => objects::run(&args),
         Command::Uapi(args) => uapi::run(&args),
     };
