@@ -4,6 +4,7 @@
 //! what it finds is a [`Class`]. [`kernel`] and [`skep`] are the two judges; [`super::generate`] makes the programs.
 
 pub mod campaign;
+pub mod corpus;
 pub mod kernel;
 pub mod skep;
 

@@ -94,22 +94,18 @@ impl SkepJudge {
 }
 
 fn refusal(error: &LoadError) -> Verdict {
-    match &error.kind {
-        LoadErrorKind::Verify { error: VerifyError::Rejected(reject), .. } => {
-            let why = format!("{}: {reject}", reject.errno);
-            match reject.kind {
-                RejectKind::Unsupported { .. } => Verdict::Abstained(why),
-                _ => Verdict::Rejected(why),
+    if let LoadErrorKind::Verify { error: verify, .. } = &error.kind
+        && let VerifyError::Rejected(reject) = verify.as_ref()
+    {
+        let why = format!("{}: {reject}", reject.errno);
+        return match reject.kind {
+            RejectKind::Unsupported { .. } | RejectKind::HelperUnsupported { .. } => {
+                Verdict::Abstained(why)
             }
-        }
-        LoadErrorKind::Map(_)
-        | LoadErrorKind::MapContent(_)
-        | LoadErrorKind::MapSlot { .. }
-        | LoadErrorKind::ProgType { .. }
-        | LoadErrorKind::Verify { .. }
-        | LoadErrorKind::Link(_)
-        | LoadErrorKind::NoProgram => Verdict::Rejected(error.to_string()),
+            _ => Verdict::Rejected(why),
+        };
     }
+    Verdict::Rejected(error.to_string())
 }
 
 fn contents(map: &dyn MapOps) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, String> {

@@ -1,8 +1,8 @@
 //! Generated programs under both judges: the small run of `cargo xtask differential`.
 
 use skep_host::kernel;
-use skep_tests::differential::Class;
 use skep_tests::differential::campaign::Campaign;
+use skep_tests::differential::{Class, corpus};
 
 const PROGRAMS: u64 = 600;
 
@@ -17,7 +17,7 @@ fn verdicts_and_results_equal_the_kernels() {
     assert_eq!(report.stopped, None);
     assert!(report.kernel_accepted * 100 >= PROGRAMS * 40, "too few are accepted: {report:?}");
     for finding in &report.findings {
-        println!("{}", finding.to_text());
+        println!("{}", corpus::to_text(finding));
     }
     for class in [Class::UnsafeAccept, Class::Trapped, Class::DifferentResult] {
         assert_eq!(report.count(class), 0, "{class}");

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use skep_tests::differential::Class;
 use skep_tests::differential::campaign::{Campaign, Finding, Report};
+use skep_tests::differential::{Class, corpus};
 
 use crate::say;
 
@@ -26,11 +26,17 @@ pub(crate) struct Args {
     /// Where findings are written, one file each.
     #[arg(long, default_value = "target/differential")]
     corpus: PathBuf,
+    /// Judge the programs of these corpus files instead.
+    #[arg(long, num_args = 1..)]
+    replay: Vec<PathBuf>,
 }
 
 /// Runs the campaign; an unsafe accept, a trap or a different result is an error.
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let campaign = Campaign::new()?;
+    if !args.replay.is_empty() {
+        return replay(&campaign, &args.replay);
+    }
     let bar = ProgressBar::new(args.programs);
     let style = "{elapsed_precise} {bar:40} {pos}/{len} {per_sec} {msg}";
     bar.set_style(ProgressStyle::with_template(style)?);
@@ -58,10 +64,25 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
+/// Shows what both judges say of findings of earlier runs.
+#[expect(clippy::print_stdout, reason = "the answers are what the command is run for")]
+fn replay(campaign: &Campaign, files: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
+    let mut left = 0;
+    for file in files {
+        let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let program = corpus::parse(&text).map_err(|e| format!("{}: {e}", file.display()))?;
+        let (class, kernel, skep) = campaign.compare(&program);
+        println!("{}: {class}", file.display());
+        println!("  kernel: {kernel:x?}\n  skep:   {skep:x?}");
+        left += usize::from(class.is_finding());
+    }
+    if left == 0 { Ok(()) } else { Err(format!("{left} of {} remain", files.len()).into()) }
+}
+
 fn write(dir: &Path, finding: &Finding) -> Result<(), String> {
     let file = dir.join(format!("{}-{}.txt", finding.class, finding.seed));
     std::fs::create_dir_all(dir)
-        .and_then(|()| std::fs::write(&file, finding.to_text()))
+        .and_then(|()| std::fs::write(&file, corpus::to_text(finding)))
         .map_err(|e| format!("{}: {e}", file.display()))
 }
 
