@@ -244,3 +244,16 @@ fn people_see_names_and_numbers() {
         assert!(text.contains(expected), "{expected} is not in:\n{text}");
     }
 }
+
+#[test]
+fn global_variables_are_read_where_they_are() {
+    let result = play("portfilter.bpf.o", TRAFFIC, &[]);
+    let variables = &map(&result, "portfilt.bss")["elements"][0]["value"];
+    assert_eq!(variables["seen"], 859);
+    // As the kernel leaves them.
+    let expected = serde_json::json!({"tcp": 318, "udp": 113, "other": 236, "later_fragments": 22});
+    assert_eq!(variables["passed"], expected);
+    assert_eq!(map(&result, "portfilt.data")["elements"][0]["value"]["pass_mark"], 0x5ee9);
+    let blocked = &map(&result, "portfilt.rodata")["elements"][0]["value"]["blocked"];
+    assert_eq!(blocked[1], serde_json::json!({"number": 5353, "protocol": 17, "pad": 0}));
+}
