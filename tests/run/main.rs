@@ -1,5 +1,6 @@
 //! One corpus, every engine, equal results.
 
 mod conformance;
+mod examples;
 mod generated;
 mod vectors;
