@@ -35,7 +35,14 @@ fn around(insn: RawInsn) -> (Vec<RawInsn>, usize) {
 
 /// Loads a socket filter and gives the log, whatever the verdict.
 fn log_of(insns: &[RawInsn], log_level: u32) -> (bool, String) {
-    match KernelProg::load(&LoadAttr { prog_type: 1, insns, log_level, ..LoadAttr::default() }) {
+    let log_size_bytes = 1 << 17;
+    match KernelProg::load(&LoadAttr {
+        prog_type: 1,
+        insns,
+        log_level,
+        log_size_bytes,
+        ..LoadAttr::default()
+    }) {
         Ok(prog) => (true, prog.log),
         Err(error) => (false, error.log),
     }

@@ -26,6 +26,8 @@ pub struct LoadAttr<'a> {
     pub flags: u32,
     /// 0, or bits 1 (each branch), 2 (each instruction), 4 (statistics).
     pub log_level: u32,
+    /// Room for the log, which is cleared for each load. A longer log fails the load with `ENOSPC`.
+    pub log_size_bytes: usize,
     /// Name, at most 15 bytes.
     pub name: &'a str,
     /// Descriptors for `BPF_PSEUDO_MAP_IDX` and kernel functions of modules.
@@ -79,6 +81,7 @@ impl Default for LoadAttr<'_> {
             license: "GPL",
             flags: 0,
             log_level: 0,
+            log_size_bytes: LOG_SIZE_BYTES,
             name: "skep_test",
             fd_array: &[],
             btf: None,
@@ -154,7 +157,7 @@ impl KernelProg {
             .iter()
             .flat_map(|(slot, id)| [slot.to_ne_bytes(), id.to_ne_bytes()].concat())
             .collect();
-        let mut log = vec![0u8; if load.log_level == 0 { 0 } else { LOG_SIZE_BYTES }];
+        let mut log = vec![0u8; if load.log_level == 0 { 0 } else { load.log_size_bytes }];
         let log_size = log.len() as u32;
         let result = {
             let mut attr = Attr::new();
