@@ -151,6 +151,7 @@ impl Drop for SlotGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn lists_of_cpus() {
@@ -177,5 +178,33 @@ mod tests {
         assert_ne!(other.join().expect("thread"), Some(mine.0));
         drop(inner);
         assert_eq!(OWNED.get(), None);
+    }
+
+    #[test]
+    fn many_threads_never_share_and_never_starve() {
+        let rounds = if cfg!(miri) { 10 } else { 2000 };
+        let table = Table::new(3);
+        let busy: Vec<AtomicBool> = (0..3).map(|_| AtomicBool::new(false)).collect();
+        std::thread::scope(|scope| {
+            for thread in 1..=8u32 {
+                let (table, busy) = (&table, &busy);
+                scope.spawn(move || {
+                    let owner = NonZeroU32::new(thread).expect("above 0");
+                    for round in 0..rounds {
+                        let slot = table.take(thread + round, owner);
+                        let flag = &busy[slot as usize];
+                        assert!(!flag.swap(true, Ordering::Relaxed), "slot {slot} has two owners");
+                        if round % 16 == 0 {
+                            std::thread::yield_now();
+                        }
+                        assert!(flag.swap(false, Ordering::Relaxed));
+                        table.release(slot);
+                    }
+                });
+            }
+        });
+        for slot in 0..3 {
+            assert_eq!(table.try_take(slot, NonZeroU32::MIN), Some(slot), "given back");
+        }
     }
 }

@@ -240,8 +240,8 @@ impl Run {
                 let calls = self.map.for_each(self.slot, &mut |key_addr, value_addr| {
                     let mut key = vec![0; self.key_size];
                     let at = core::ptr::with_exposed_provenance::<u8>(key_addr as usize);
-                    // SAFETY: the key is readable during this call.
-                    unsafe { skep_maps::cells::copy_out(at, &mut key) };
+                    // SAFETY: the key is readable during this call, and nobody writes it.
+                    unsafe { core::ptr::copy_nonoverlapping(at, key.as_mut_ptr(), key.len()) };
                     seen.push((key, self.read(value_addr)));
                     true
                 });

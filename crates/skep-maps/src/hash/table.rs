@@ -1,7 +1,7 @@
 //! [`Table`]: the hash table that plain and per-CPU hashes share: buckets, elements and free lists in
 //! one region.
 //!
-//! Layout after the header: the count of elements ever used; two free lists for each CPU slot; buckets
+//! Layout after the header: two free lists and a share of the unused elements for each CPU slot; buckets
 //! of 16 bytes (head, lock, version); elements (link, hash, key padded to 8, value padded to 8), numbered
 //! from 1. `max_entries` elements serve keys; when their free lists are empty, the map is full. Further
 //! ones, the spares, serve replacements, which therefore succeed in a full map, as in the kernel.
@@ -24,10 +24,10 @@ use core::sync::atomic::{
 use skep_abi::Errno;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Elements ever used, at the start of its own cache line.
-const OFF_USED: usize = HEADER_SIZE;
-/// Heads of free lists, a cache line for each slot.
-const OFF_LISTS: usize = OFF_USED + CACHE_LINE;
+/// A cache line for each slot: heads of its free lists, and how many elements of its share were used.
+const OFF_LISTS: usize = HEADER_SIZE;
+const LIST_SPARES: usize = 8;
+const SHARE_USED: usize = 16;
 const CACHE_LINE: usize = 64;
 
 const BUCKET_SIZE: usize = 16;
@@ -39,9 +39,6 @@ const ELEM_KEY: usize = 8;
 
 /// The most buckets that the kernel makes (`U32_MAX / sizeof(struct bucket)`), as a power of two.
 const MAX_BUCKETS: usize = 1 << 27;
-
-/// Elements that a slot takes at a time from those never used.
-const BATCH: u32 = 16;
 
 /// Spares beyond one for each slot, for threads of user space, which have none.
 const MORE_SPARES: u32 = 8;
@@ -337,40 +334,37 @@ impl Table {
         self.region().write(off + ELEM_KEY, key);
     }
 
-    /// A free element for a key: of the slot's list, of those never used, of the other slots' lists.
+    /// A free element for a key: of the slot's list, of its share of those never used, and then of the
+    /// other slots'. Whoever finds nothing in any of them finds the map full.
     fn take_free(&self, near: Slot) -> Option<Elem> {
-        let own = List(Purpose::Keys, near.index());
-        free::pop(self, own)
-            .or_else(|| self.take_unused(own))
-            .or_else(|| self.steal(Purpose::Keys, near))
-    }
-
-    fn steal(&self, purpose: Purpose, near: Slot) -> Option<Elem> {
         let slots = self.core.slots;
-        (1..slots).find_map(|i| free::pop(self, List(purpose, (near.index() + i) % slots)))
+        (0..slots).map(|i| (near.index() + i) % slots).find_map(|slot| {
+            free::pop(self, List(Purpose::Keys, slot)).or_else(|| self.take_unused(slot))
+        })
     }
 
-    /// Takes a batch of elements that were never used: one to return, the others for the slot's list.
-    fn take_unused(&self, list: List) -> Option<Elem> {
-        let used = self.region().u32(OFF_USED);
-        let max = self.core.spec.max_entries;
-        let start = used
-            .fetch_update(Relaxed, Relaxed, |used| {
-                (used < max).then(|| used.saturating_add(BATCH).min(max))
-            })
+    /// Takes an element that was never used, of a slot's share.
+    fn take_unused(&self, slot: u32) -> Option<Elem> {
+        let end_of = |slot: u32| {
+            let end = u64::from(self.core.spec.max_entries) * u64::from(slot)
+                / u64::from(self.core.slots);
+            end as u32
+        };
+        let (start, end) = (end_of(slot), end_of(slot + 1));
+        let used = self.region().u32(line_off(slot) + SHARE_USED);
+        let taken = used
+            .fetch_update(Relaxed, Relaxed, |used| (used < end - start).then_some(used + 1))
             .ok()?;
-        for rest in (start + 1..start.saturating_add(BATCH).min(max)).rev() {
-            free::push(self, list, rest + 1);
-        }
-        Some(start + 1)
+        Some(start + taken + 1)
     }
 
     /// A spare. There is one unless as many replacements as there are spares are under way in other
     /// threads; each gives one back as soon as it goes on.
     fn take_spare(&self, near: Slot) -> Elem {
         loop {
-            let spare = free::pop(self, List(Purpose::Spares, near.index()))
-                .or_else(|| self.steal(Purpose::Spares, near));
+            let slots = self.core.slots;
+            let spare = (0..slots)
+                .find_map(|i| free::pop(self, List(Purpose::Spares, (near.index() + i) % slots)));
             match spare {
                 Some(elem) => return elem,
                 None => std::thread::yield_now(),
@@ -471,11 +465,15 @@ impl free::Memory for Table {
     }
 }
 
+/// The cache line of a slot.
+fn line_off(slot: u32) -> usize {
+    OFF_LISTS + slot as usize * CACHE_LINE
+}
+
 fn list_off(List(purpose, slot): List) -> usize {
-    let line = OFF_LISTS + slot as usize * CACHE_LINE;
     match purpose {
-        Purpose::Keys => line,
-        Purpose::Spares => line + 8,
+        Purpose::Keys => line_off(slot),
+        Purpose::Spares => line_off(slot) + LIST_SPARES,
     }
 }
 

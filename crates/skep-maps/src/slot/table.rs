@@ -2,7 +2,7 @@
 //!
 //! Its atomics and locks come from [`crate::sync`], which the loom model replaces.
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, pause};
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, SPINS, fence, pause};
 use core::num::NonZeroU32;
 
 /// One slot's owner, alone in its cache line: 0, or the owner's thread number.
@@ -20,9 +20,6 @@ pub(crate) struct Table {
     released: Condvar,
 }
 
-/// How often a thread looks for a free slot before it sleeps; a run is often shorter than a sleep.
-const SPINS: u32 = 64;
-
 impl Table {
     pub(crate) fn new(count: u32) -> Table {
         Table {
@@ -39,10 +36,9 @@ impl Table {
         let first = preferred % count;
         for index in (first..count).chain(0..first) {
             let word = &self.owners[index as usize].0;
-            // SeqCst pairs with `release`: either it sees this thread waiting, or this sees the slot free.
-            if word.load(Ordering::SeqCst) == 0
+            if word.load(Ordering::Relaxed) == 0
                 && word
-                    .compare_exchange(0, owner.get(), Ordering::SeqCst, Ordering::Relaxed)
+                    .compare_exchange(0, owner.get(), Ordering::Acquire, Ordering::Relaxed)
                     .is_ok()
             {
                 return Some(index);
@@ -60,10 +56,13 @@ impl Table {
         }
         // A panic elsewhere cannot leave `()` inconsistent.
         let mut held = self.lock.lock().unwrap_or_else(|e| e.into_inner());
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Pairs with the fence of `release`: either that sees this thread waiting, or this thread sees
+        // the slot free.
+        fence(Ordering::SeqCst);
         loop {
             if let Some(slot) = self.try_take(preferred, owner) {
-                self.waiting.fetch_sub(1, Ordering::SeqCst);
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
                 return slot;
             }
             held = self.released.wait(held).unwrap_or_else(|e| e.into_inner());
@@ -71,43 +70,12 @@ impl Table {
     }
 
     pub(crate) fn release(&self, slot: u32) {
-        self.owners[slot as usize].0.store(0, Ordering::SeqCst);
-        if self.waiting.load(Ordering::SeqCst) != 0 {
+        self.owners[slot as usize].0.store(0, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) != 0 {
             // With the lock, a waiter is either before its search, which then finds the slot, or asleep.
             drop(self.lock.lock().unwrap_or_else(|e| e.into_inner()));
             self.released.notify_one();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicBool;
-
-    #[test]
-    fn many_threads_never_share_and_never_starve() {
-        let rounds = if cfg!(miri) { 10 } else { 2000 };
-        let table = Table::new(3);
-        let busy: Vec<AtomicBool> = (0..3).map(|_| AtomicBool::new(false)).collect();
-        std::thread::scope(|scope| {
-            for thread in 1..=8u32 {
-                let (table, busy) = (&table, &busy);
-                scope.spawn(move || {
-                    let owner = NonZeroU32::new(thread).expect("above 0");
-                    for round in 0..rounds {
-                        let slot = table.take(thread + round, owner);
-                        let flag = &busy[slot as usize];
-                        assert!(!flag.swap(true, Ordering::Relaxed), "slot {slot} has two owners");
-                        if round % 16 == 0 {
-                            std::thread::yield_now();
-                        }
-                        assert!(flag.swap(false, Ordering::Relaxed));
-                        table.release(slot);
-                    }
-                });
-            }
-        });
-        assert!(table.owners.iter().all(|o| o.0.load(Ordering::Relaxed) == 0));
     }
 }
