@@ -88,15 +88,13 @@ pub fn helper(id: i32) -> Option<&'static Helper> {
 pub fn lookup(id: i32, prog: ProgTypes) -> HelperLookup<'static> {
     if let Some(h) = helper(id) {
         return match h.support {
-            _ if !h.progs.contains(prog) => {
-                HelperLookup::NotAllowed("program of this type cannot use helper")
-            }
-            Support::No(_, note) => HelperLookup::Unsupported(note),
+            _ if !h.progs.contains(prog) => HelperLookup::NotAllowed(h.proto.name),
+            Support::No(..) => HelperLookup::Unsupported(h.proto.name),
             Support::Full | Support::Partial(_) => HelperLookup::Known(&h.proto),
         };
     }
     match MISSING.iter().find(|m| m.id == id) {
-        Some(m) => HelperLookup::Unsupported(m.note),
+        Some(m) => HelperLookup::Unsupported(m.name),
         None => HelperLookup::Unknown,
     }
 }

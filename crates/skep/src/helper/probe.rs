@@ -8,6 +8,8 @@ use crate::support::Support;
 use skep_abi::Errno;
 use skep_vm::Call;
 
+/// End of user space's addresses on x86-64.
+const USER_SPACE: u64 = 1 << 47;
 const NOTE: &str = "reads only memory of the program: its stack, context, packet and maps";
 
 pub(super) static HELPERS: &[Helper] = &[
@@ -37,11 +39,18 @@ fn probe_read(call: &mut Call<'_>) -> u64 {
     let len = call.mem(0).len();
     match call.probe_read(call.scalar(2), len) {
         Some(data) if call.mem(0).copy_out(0, &data).is_ok() => 0,
+        // Nothing to read: the kernel still refuses addresses of user space.
+        None if len == 0 && call.scalar(2) >= USER_SPACE => 0,
         _ => {
             call.mem(0).zero();
-            Errno::EFAULT.to_ret()
+            refusal(call.scalar(2))
         }
     }
+}
+
+/// What the kernel says to an address that it cannot read, or will not, as it is user space's.
+fn refusal(addr: u64) -> u64 {
+    if addr < USER_SPACE { Errno::ERANGE.to_ret() } else { Errno::EFAULT.to_ret() }
 }
 
 /// Answers the length with the NUL; a string that is too long is cut and terminated.
@@ -50,8 +59,10 @@ fn probe_read_str(call: &mut Call<'_>) -> u64 {
     if len == 0 {
         return 0;
     }
-    match call.probe_str(call.scalar(2), len - 1) {
+    // One byte at least is read, even where there is only room for the NUL.
+    match call.probe_str(call.scalar(2), (len - 1).max(1)) {
         Some(mut text) => {
+            text.truncate(len - 1);
             text.push(0);
             match call.mem(0).copy_out(0, &text) {
                 Ok(()) => text.len() as u64,
@@ -60,7 +71,7 @@ fn probe_read_str(call: &mut Call<'_>) -> u64 {
         }
         None => {
             call.mem(0).zero();
-            Errno::EFAULT.to_ret()
+            refusal(call.scalar(2))
         }
     }
 }

@@ -146,10 +146,9 @@ impl Skb {
         self.head = HEADROOM + skip;
         self.len = frame.len() - skip;
         self.set_protocol(protocol);
-        // PACKET_HOST, _BROADCAST, _MULTICAST, _OTHERHOST; the loopback interface's address is zero.
+        // PACKET_HOST, _MULTICAST, _OTHERHOST. The loopback interface's own and broadcast addresses are zero.
         let pkt_type = match &frame[..6] {
             [0, 0, 0, 0, 0, 0] => 0,
-            [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => 1,
             [first, ..] if first & 1 == 1 => 2,
             _ => 3,
         };

@@ -104,8 +104,6 @@ impl Skb {
             }
             let addresses = 12;
             self.insert(addresses, VLAN_HLEN);
-            // The tag belongs to the link header: the network header stays.
-            self.net += VLAN_HLEN;
             let [p0, p1] = old_proto.to_be_bytes();
             let [t0, t1] = old_tci.to_be_bytes();
             self.write(addresses, &[p0, p1, t0, t1]).ok_or(Errno::EINVAL)?;

@@ -138,10 +138,6 @@ impl XdpBuff {
         }
         let meta = data - meta_len;
         let _ = self.buf.copy_within(self.meta, meta, meta_len);
-        if data < self.data {
-            // DEVIATION: the kernel leaves whatever was in the headroom; zeros leak nothing.
-            let _ = self.buf.fill(data, self.data - data, 0);
-        }
         (self.meta, self.data) = (meta, data);
         self.sync();
         Ok(())
@@ -156,9 +152,6 @@ impl XdpBuff {
         let len = self.data - meta;
         if !len.is_multiple_of(4) || len >= META_LIMIT {
             return Err(Errno::EACCES);
-        }
-        if meta < self.meta {
-            let _ = self.buf.fill(meta, self.meta - meta, 0);
         }
         self.meta = meta;
         self.sync();

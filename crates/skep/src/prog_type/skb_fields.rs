@@ -65,6 +65,9 @@ pub(super) static SOCKET_FILTER: &[CtxField] = &[
     number("gso_size", f::GSO_SIZE, NO),
 ];
 
+// DEVIATION: a narrow load of the high bytes of a field that the kernel keeps in 8 or 16 bits (pkt_type, protocol,
+// tc_index and the like) gives these bytes, zero, where the kernel gives the low ones once more.
+
 /// What traffic control programs see.
 ///
 /// DEVIATION: the kernel keeps only the low 16 bits of what is written to `tc_index` and `tc_classid`, and ignores

@@ -173,9 +173,6 @@ fn apply_skb_ctx(skb: &mut Skb, ctx: &[u8]) -> Result<(), RunError> {
     if get(ctx, sf::IFINDEX) > 1 {
         return Err(RunError::refused(Errno::ENODEV, "there is no such interface"));
     }
-    if skb.is_empty() {
-        return refused("the packet is empty");
-    }
     if (0..sf::SIZE).any(|i| !settable(i) && ctx[i as usize] != 0) {
         return refused("a context field is set that cannot be");
     }
