@@ -182,7 +182,7 @@ impl Given<'_> {
             processed: stats.map(|stats| stats.insns_processed),
             states: stats.map(|stats| stats.total_states),
             time_ns: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
-            errno: err.map(|err| err.errno().to_string()),
+            errno: err.map(|err| diagnostic::errno_name(err.errno())),
             reason: err.map(|err| match &err.kind {
                 LoadErrorKind::Verify { error, .. } => error.to_string(),
                 _ => err.to_string(),

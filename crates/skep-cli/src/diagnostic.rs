@@ -1,10 +1,12 @@
 //! Why an object was not loaded, for people: the reason, the source line and the instruction it is about.
 
 use crate::failure::{Failure, FailureKind};
+use crate::names::ObjectNames;
 use core::fmt::Write as _;
 use serde::Serialize;
 use skep::{LoadError, LoadErrorKind};
-use skep_abi::insn::disasm::{NoNames, disasm};
+use skep_abi::Errno;
+use skep_abi::insn::disasm::disasm;
 use skep_abi::insn::{RawInsn, decode};
 use skep_elf::{Object, ProgramDef};
 use skep_verifier::{Reject, VerifyError};
@@ -35,24 +37,24 @@ pub(crate) fn place(object: Option<&Object>, name: &str, insn: u32) -> Place {
     let string = |off| object.btf.as_ref().and_then(|btf| btf.str_at(off)).map(str::to_owned);
     Place {
         insn,
-        text: instruction(program, insn),
+        text: instruction(object, program, insn),
         file: line.and_then(|line| string(line.file_name_off)),
         line: line.map(|line| line.line()),
         source: line.and_then(|line| string(line.line_off)).map(|text| text.trim().to_owned()),
     }
 }
 
-fn instruction(program: &ProgramDef, slot: u32) -> Option<String> {
+fn instruction(object: &Object, program: &ProgramDef, slot: u32) -> Option<String> {
     let slot = usize::try_from(slot).ok()?;
     let raw: &[RawInsn] = &program.insns;
     let insns = decode(raw).ok()?;
-    Some(disasm(slot, insns.get(slot)?, &NoNames).to_string())
+    Some(disasm(slot, insns.get(slot)?, &ObjectNames { object, program }).to_string())
 }
 
 /// A refusal in several lines.
 pub(crate) fn explain(reject: &Reject, place: &Place) -> String {
     // Writing to a string cannot fail.
-    let mut text = format!("rejected: {reject} ({})", reject.errno);
+    let mut text = format!("rejected: {reject} ({})", errno_name(reject.errno));
     if let (Some(file), Some(line)) = (&place.file, place.line) {
         let _ = write!(text, "\n  --> {file}:{line}");
     }
@@ -67,6 +69,11 @@ pub(crate) fn explain(reject: &Reject, place: &Place) -> String {
         let _ = write!(text, "\n   = R{reg} is {state}");
     }
     text
+}
+
+/// `EINVAL`, or the number of an errno without a name.
+pub(crate) fn errno_name(errno: Errno) -> String {
+    errno.name().map_or_else(|| errno.raw().to_string(), str::to_owned)
 }
 
 /// The failure that a load ended in.

@@ -1,6 +1,7 @@
 //! `skep features`: what this version supports of Linux, from the descriptors of the library.
 
 use crate::args::{FeaturesArgs, OutputFormat};
+use crate::diagnostic::errno_name;
 use crate::failure::Failure;
 use crate::output::{Out, table};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ fn support(support: Support) -> (&'static str, String) {
     match support {
         Support::Full => ("full", String::new()),
         Support::Partial(note) => ("partial", note.to_owned()),
-        Support::No(errno, note) => ("no", format!("{note} ({errno})")),
+        Support::No(errno, note) => ("no", format!("{note} ({})", errno_name(errno))),
     }
 }
 

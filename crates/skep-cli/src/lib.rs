@@ -13,6 +13,7 @@ mod disasm;
 mod failure;
 mod features;
 mod input;
+mod names;
 mod output;
 mod play;
 

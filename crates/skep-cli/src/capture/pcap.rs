@@ -11,9 +11,21 @@ const MAX_LEN: u32 = 262_144;
 /// The same for buses whose transfers are larger (D-Bus, USB).
 const MAX_BUS_LEN: u32 = 128 << 20;
 
+/// In which order a record has its two lengths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lengths {
+    /// Captured, original.
+    Normal,
+    /// Original, captured: before version 2.3.
+    Swapped,
+    /// Either, in version 2.3: the captured one is the lesser.
+    Lesser,
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     endian: Endian,
+    lengths: Lengths,
     /// 16, or 24 in a variant that some old Linux programs write.
     record_header_len: u64,
     link_type: LinkType,
@@ -25,6 +37,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {
     endian: Endian,
+    lengths: Lengths,
     header: &'a [u8],
 }
 
@@ -61,13 +74,16 @@ impl State {
         else {
             return Err(truncated);
         };
-        // 2.4 since 1998; 2.3 and before had the lengths in another order at times, 543 is a known mistake.
-        if (major, minor) != (2, 4) && (major, minor) != (2, 3) && (major, minor) != (543, 0) {
-            return Err(CaptureErrorKind::Version(major, minor));
-        }
+        let lengths = match (major, minor) {
+            // 543.0 is a known mistake of one program.
+            (2, 4) | (543, 0) => Lengths::Normal,
+            (2, 3) => Lengths::Lesser,
+            (2, 0..=2) => Lengths::Swapped,
+            _ => return Err(CaptureErrorKind::Version(major, minor)),
+        };
         // The upper six bits tell about frame check sequences.
         let link_type = LinkType(link & 0x03ff_ffff);
-        Ok(Self { endian, record_header_len, link_type, header, buf: Vec::new() })
+        Ok(Self { endian, lengths, record_header_len, link_type, header, buf: Vec::new() })
     }
 
     pub(super) fn link_type(&self) -> LinkType {
@@ -88,8 +104,17 @@ impl State {
         if !source.read(&mut self.buf, self.record_header_len, "a packet's header")? {
             return Ok(None);
         }
-        let len = self.endian.get32(&self.buf, 8).unwrap_or(0);
-        let original_len = self.endian.get32(&self.buf, 12).unwrap_or(0);
+        let first = self.endian.get32(&self.buf, 8).unwrap_or(0);
+        let second = self.endian.get32(&self.buf, 12).unwrap_or(0);
+        let lengths = match self.lengths {
+            Lengths::Lesser if first > second => Lengths::Swapped,
+            Lengths::Lesser => Lengths::Normal,
+            known => known,
+        };
+        let (len, original_len) = match lengths {
+            Lengths::Swapped => (second, first),
+            Lengths::Normal | Lengths::Lesser => (first, second),
+        };
         let max = if self.link_type.is_bus() { MAX_BUS_LEN } else { MAX_LEN };
         if len > max {
             return Err(CaptureErrorKind::PacketTooLong { len, max });
@@ -103,7 +128,7 @@ impl State {
             link_type: self.link_type,
             original_len,
             data,
-            record: super::Record::Pcap(Record { endian: self.endian, header }),
+            record: super::Record::Pcap(Record { endian: self.endian, lengths, header }),
         }))
     }
 }
@@ -112,8 +137,12 @@ impl Record<'_> {
     pub(super) fn encode(&self, data: &[u8], original_len: u32, out: &mut Vec<u8>) {
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(self.header.get(..8).unwrap_or_default());
-        out.extend_from_slice(&self.endian.put32(len));
-        out.extend_from_slice(&self.endian.put32(original_len));
+        let (first, second) = match self.lengths {
+            Lengths::Swapped => (original_len, len),
+            Lengths::Normal | Lengths::Lesser => (len, original_len),
+        };
+        out.extend_from_slice(&self.endian.put32(first));
+        out.extend_from_slice(&self.endian.put32(second));
         out.extend_from_slice(self.header.get(16..).unwrap_or_default());
         out.extend_from_slice(data);
     }

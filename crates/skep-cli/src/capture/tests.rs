@@ -136,6 +136,23 @@ fn pcap_of_each_byte_order_and_variant_is_kept() {
 }
 
 #[test]
+fn old_versions_have_their_lengths_swapped() {
+    let capture = |minor, first, second| {
+        let header = Build::new(Endian::Little).u32(0xa1b2_c3d4).u16(2).u16(minor);
+        let header = header.u32(0).u32(0).u32(65535).u32(1);
+        header.u32(7).u32(8).u32(first).u32(second).bytes(b"abc").out
+    };
+    for (minor, first, second) in [(4, 3, 9), (3, 3, 9), (3, 9, 3), (2, 9, 3), (0, 9, 3)] {
+        let input = capture(minor, first, second);
+        let mut reader = Reader::new(input.as_slice()).unwrap();
+        reader.next().unwrap();
+        let Some(Item::Packet(packet)) = reader.next().unwrap() else { panic!("no packet") };
+        assert_eq!((packet.data, packet.original_len), (b"abc".as_slice(), 9));
+        assert_eq!(rewrite(&input, copy).unwrap(), (1, input));
+    }
+}
+
+#[test]
 fn pcapng_of_each_byte_order_is_kept() {
     for endian in ENDIANS {
         let input = pcapng(endian);

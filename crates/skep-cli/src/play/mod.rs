@@ -34,8 +34,9 @@ const BUFFER: usize = 1 << 18;
 
 pub(crate) fn run(args: &PlayArgs, out: &mut Out) -> Result<(), Failure> {
     let input = Input::open(&args.object, &args.target)?;
-    let engine = Engine::load(&input, args)?;
+    // Loading may take longer than seeing that the capture does not suit.
     let mut capture = open(&args.pcap)?;
+    let engine = Engine::load(&input, args)?;
     let mut writer = match &args.out {
         Some(path) => Some(Writer::create(path, &args.pcap)?),
         None => None,
