@@ -226,4 +226,4 @@ macro_rules! topics {
     )*};
 }
 
-topics! { basic }
+topics! { basic known }

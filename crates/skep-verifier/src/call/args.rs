@@ -1,13 +1,15 @@
 //! Helper arguments against the prototype (`check_func_arg`).
 
-use crate::env::{ArgType, HelperProto, MemAccess, MemArg, Nullable};
+use crate::env::{ArgType, HelperProto, MapProps, MemAccess, MemArg, Nullable};
 use crate::mem::{Exact, HelperMem, RawFill, ZeroSize};
 use crate::pre::MapId;
 use crate::reject::RejectKind;
 use crate::state::RegKind;
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
-use skep_abi::uapi::BPF_F_RDONLY_PROG;
+use skep_abi::uapi::{
+    BPF_F_INNER_MAP, BPF_F_RDONLY_PROG, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY,
+};
 
 /// Memory sizes that helpers are given stay below this (`BPF_MAX_VAR_SIZ`).
 const MAX_VAR_SIZE: u64 = 1 << 29;
@@ -17,6 +19,8 @@ const MAX_VAR_SIZE: u64 = 1 << 29;
 pub(super) struct CallArgs {
     /// The map argument.
     pub(super) map: Option<MapId>,
+    /// The map argument's key, where it is a known number.
+    pub(super) const_key: Option<u64>,
     /// The callback.
     pub(super) callback: Option<u16>,
     /// Stack memory that the helper fills.
@@ -25,6 +29,13 @@ pub(super) struct CallArgs {
 
 fn arg_reg(i: usize) -> Res<Reg> {
     u8::try_from(i + 1).ok().and_then(Reg::new).ok_or(Stop::Bug("too many arguments"))
+}
+
+/// Whether every key below `max_entries` is always there (`can_elide_value_nullness`).
+// SOUND: so it is in arrays, but an array in a map of maps may be replaced by a smaller one if its template allows that.
+pub(super) fn has_all_elements(map: &MapProps) -> bool {
+    matches!(map.map_type, BPF_MAP_TYPE_ARRAY | BPF_MAP_TYPE_PERCPU_ARRAY)
+        && map.flags & BPF_F_INNER_MAP == 0
 }
 
 impl Walk<'_> {
@@ -95,8 +106,13 @@ impl Walk<'_> {
                 Ok(None)
             }
             ArgType::MapKey => {
-                let size = self.map(map_of(call)?)?.key_size;
-                self.check_helper_mem(r, exact(size, MemAccess::Read))
+                let map = self.map(map_of(call)?)?;
+                let (size, is_array) = (map.key_size, has_all_elements(map));
+                let fill = self.check_helper_mem(r, exact(size, MemAccess::Read))?;
+                if is_array {
+                    call.const_key = self.constant_on_stack(r, size)?;
+                }
+                Ok(fill)
             }
             ArgType::MapValue => {
                 let size = self.map(map_of(call)?)?.value_size;

@@ -48,8 +48,17 @@ impl Walk<'_> {
             RetType::Void => RegState::NOT_INIT,
             RetType::MapValueOrNull => {
                 let map = args.map.ok_or(Stop::Bug("a map value without a map"))?;
-                let id = self.new_id();
-                RegState { id, ..RegState::pointer(RegKind::MapValueOrNull(map)) }
+                let is_there = proto.id.cast_unsigned() == BPF_FUNC_map_lookup_elem
+                    && args
+                        .const_key
+                        .is_some_and(|k| self.map(map).is_ok_and(|m| k < u64::from(m.max_entries)));
+                if is_there {
+                    // SOUND: see `has_all_elements`.
+                    RegState::pointer(RegKind::MapValue(map))
+                } else {
+                    let id = self.new_id();
+                    RegState { id, ..RegState::pointer(RegKind::MapValueOrNull(map)) }
+                }
             }
         };
         *self.cur.reg_mut(Reg::R0) = ret;

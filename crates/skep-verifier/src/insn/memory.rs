@@ -122,12 +122,14 @@ impl Walk<'_> {
         }
         let kind = self.cur.reg(dst).kind;
         let access = MemAccess { base: dst, off: off.into(), size, align: Align::Strict };
-        // The address register may also receive the old value: judge the write while it is still there.
-        self.access_memory(access, Direction::Read { into: None, extend: Extend::Zero })?;
+        // SOUND: what is loaded is the old value of memory, as by a plain load; what is stored is unknown.
+        let into = loaded.filter(|r| *r != dst);
+        self.access_memory(access, Direction::Read { into, extend: Extend::Zero })?;
         self.access_memory(access, Direction::Write { value: Value::Unknown })?;
-        if let Some(r) = loaded {
-            // SOUND: the old value of memory; nothing is known of it but its width.
-            // DEVIATION: from a spilled number the kernel keeps the bounds.
+        if into.is_none()
+            && let Some(r) = loaded
+        {
+            // The address register was needed for the write.
             *self.cur.reg_mut(r) = RegState::scalar(Scalar::loaded(size));
         }
         self.note_access(kind, off.into())

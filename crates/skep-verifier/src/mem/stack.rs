@@ -5,7 +5,7 @@ use crate::domain::Scalar;
 use crate::env::MemAccess as HelperAccess;
 use crate::insn::MAX_VAR_OFF;
 use crate::reject::RejectKind;
-use crate::state::{ByteKind, Frame, RegState, StackSlot};
+use crate::state::{ByteKind, Frame, Place, RegKind, RegState, StackSlot};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::{Reg, Size};
 
@@ -434,6 +434,35 @@ impl Walk<'_> {
         }
         let size = m.size + (span.max - span.min).unsigned_abs();
         Ok(Some(RawFill { frame, off: span.min, size }))
+    }
+
+    /// The number that `size` stack bytes behind a pointer hold, if it is known (`get_constant_map_key`).
+    // SOUND: whoever is given it relies on it, so the spill that it comes from matters from here on; bytes that are
+    // zero are compared as such anyway.
+    pub(crate) fn constant_on_stack(&mut self, r: Reg, size: u32) -> Res<Option<u64>> {
+        let ptr = *self.cur.reg(r);
+        let (RegKind::Stack(frame), Some(var), true) =
+            (ptr.kind, ptr.num.const_value(), self.is_privileged)
+        else {
+            return Ok(None);
+        };
+        let at = i64::from(ptr.off).wrapping_add(var as i64);
+        if !(-MAX_STACK..0).contains(&at) {
+            return Ok(None);
+        }
+        let (slot_idx, byte) = locate(at);
+        let slot = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
+        let bytes = slot.bytes.iter().skip(byte);
+        let zeros = bytes.take_while(|b| **b == ByteKind::Zero).count() as u32;
+        if zeros >= size {
+            return Ok(Some(0));
+        }
+        let known = slot.scalar_spill().and_then(|r| r.num.const_value());
+        let (Some(v), 0, true) = (known, byte, slot.spill_size() == size) else {
+            return Ok(None);
+        };
+        self.mark_precise_place(Place::Slot(frame, slot_idx as u8));
+        Ok(Some(v))
     }
 
     /// Marks stack bytes that a helper may have written.

@@ -132,19 +132,23 @@ impl Wanted {
             }
             Insn::Store { src, .. } => self.step_back_store(step, src),
             Insn::StoreRelease { src, .. } => self.step_back_store(step, Src::Reg(src)),
-            Insn::Atomic { op, src, .. } => match op {
-                AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => {}
-                AtomicOp::FetchAdd
-                | AtomicOp::FetchOr
-                | AtomicOp::FetchAnd
-                | AtomicOp::FetchXor
-                | AtomicOp::Xchg => {
-                    self.take(reg(src));
+            Insn::Atomic { op, src, .. } => {
+                // The new value of memory is unknown in every state; the old one may come from a spill.
+                let loaded = match op {
+                    AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => None,
+                    AtomicOp::FetchAdd
+                    | AtomicOp::FetchOr
+                    | AtomicOp::FetchAnd
+                    | AtomicOp::FetchXor
+                    | AtomicOp::Xchg => Some(src),
+                    AtomicOp::Cmpxchg => Some(Reg::R0),
+                };
+                if loaded.is_some_and(|r| self.take(reg(r)))
+                    && let Some((fr, slot)) = step.stack
+                {
+                    self.add(Place::Slot(fr, slot));
                 }
-                AtomicOp::Cmpxchg => {
-                    self.take(reg(Reg::R0));
-                }
-            },
+            }
             Insn::JumpIf { dst, src: Src::Reg(r), .. } => {
                 if self.has(reg(dst)) || self.has(reg(r)) {
                     self.add(reg(dst));
@@ -325,12 +329,21 @@ impl Walk<'_> {
             return Ok(());
         }
         let depth = self.cur.cur_idx() as u8;
+        self.mark_precise_place(Place::Reg(depth, r.num()));
+        Ok(())
+    }
+
+    /// As [`Walk::mark_precise`], for a spilled number too.
+    pub(crate) fn mark_precise_place(&mut self, place: Place) {
+        if !self.is_privileged {
+            return;
+        }
+        let depth = self.cur.cur_idx() as u8;
         let mut wanted = Wanted::default();
-        wanted.add(Place::Reg(depth, r.num()));
+        wanted.add(place);
         // The last step is the instruction in hand, which has not changed the register yet.
         let before = self.history.split_last().map_or(&[][..], |(_, rest)| rest);
         walk_back(&mut self.kept, &self.prog, wanted, before, self.parent, (self.idx, depth));
-        Ok(())
     }
 }
 
