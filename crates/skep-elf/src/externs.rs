@@ -162,7 +162,7 @@ fn find(btf: &Btf, homes: &HashMap<TypeId, &str>, name: &str) -> Result<Origin, 
         _ => return Err(defined()),
     };
     let home = homes.get(&ty.id()).copied().ok_or_else(|| {
-        ElfError::new("extern is in no section; declare it with __kconfig or __ksym")
+        ElfError::new("extern is in no section; link the object that defines it, or declare it with __kconfig or __ksym")
     })?;
     let kind = match home {
         KCONFIG if is_func => {
