@@ -1,4 +1,5 @@
 //! What is refused, and how that is said: each error names its place.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use skep_elf::{ElfError, Object, OpenOptions};
 

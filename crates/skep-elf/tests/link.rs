@@ -1,4 +1,5 @@
 //! Static linking: which definitions win, and that everything that refers to them follows.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use skep_elf::{MapInit, MapKind, Object, OpenOptions, link};
 

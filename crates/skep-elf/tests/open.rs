@@ -1,4 +1,5 @@
 //! What opening an object gives: maps, programs, relocations, externs, for the objects in `fixtures`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use skep_abi::insn::RawInsn;
 use skep_abi::uapi::*;
