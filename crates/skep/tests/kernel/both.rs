@@ -2,9 +2,13 @@
 
 use skep::{LoadErrorKind, RawProgram, RunError, System, TestRun};
 use skep_abi::Errno;
+use skep_abi::insn::RawInsn;
 use skep_abi::insn::asm::assemble;
-use skep_host::kernel::{self, KernelMap, KernelProg, LoadAttr, MapAttr};
+use skep_btf::build::BtfBuilder;
+use skep_btf::{Btf, ByteOrder, FuncLinkage, Int, TypeId};
+use skep_host::kernel::{self, KernelBtf, KernelMap, KernelProg, LoadAttr, MapAttr};
 use skep_maps::MapSpec;
+use std::sync::Arc;
 
 pub(crate) const SOCKET_FILTER: u32 = 1;
 pub(crate) const SCHED_CLS: u32 = 3;
@@ -57,6 +61,24 @@ pub(crate) struct Case {
     pub(crate) ctx: Option<Vec<u8>>,
     pub(crate) repeat: u32,
     pub(crate) maps: Vec<TestMap>,
+    /// First slots of the functions, the program itself included; needed for callbacks.
+    pub(crate) funcs: Vec<u32>,
+    /// Programs of the same type for the program array that is the last map, by index.
+    pub(crate) tails: Vec<String>,
+}
+
+/// `int f(void *)` for each function: the kernel wants to know that callbacks are functions.
+fn types(funcs: &[u32]) -> (Btf, Vec<(u32, u32)>) {
+    let mut b = BtfBuilder::new();
+    let int = b.add_int("int", Int { size: 4, bits: 32, bit_offset: 0, encoding: Int::SIGNED });
+    let ctx = b.add_ptr(TypeId(0));
+    let proto = b.add_func_proto(int, &[("ctx", ctx)]);
+    let info = funcs.iter().map(|start| {
+        let id = b.add_func(&format!("f{start}"), proto, FuncLinkage::Static);
+        (*start, id.0)
+    });
+    let info = info.collect();
+    (b.build().unwrap(), info)
 }
 
 /// What both callers must agree on.
@@ -166,11 +188,9 @@ impl Case {
         }
     }
 
-    fn raw(&self) -> Vec<skep_abi::insn::RawInsn> {
-        match assemble(&self.text) {
-            Ok(insns) => insns,
-            Err(e) => panic!("{e}\n{}", self.text),
-        }
+    pub(crate) fn funcs(mut self, funcs: &[u32]) -> Case {
+        self.funcs = funcs.to_vec();
+        self
     }
 
     /// Skep's answer, with its log.
@@ -187,21 +207,30 @@ impl Case {
             }
             maps.push(map);
         }
-        let raw = RawProgram {
+        let (btf, func_info) = types(&self.funcs);
+        let request = RawProgram {
             name: "case".into(),
             prog_type: self.prog_type,
-            insns: self.raw(),
+            insns: raw(&self.text),
             license: self.license.unwrap_or("GPL").into(),
             maps: maps.clone(),
+            btf: Some(Arc::new(btf)),
+            func_info,
             ..RawProgram::default()
         };
-        let prog = match system.load_raw(&raw) {
+        let prog = match system.load_raw(&request) {
             Ok(p) => p,
             Err(e) => {
                 assert!(!matches!(e.kind, LoadErrorKind::Link(_)), "{e}");
                 return (Err(Failure::Load(e.errno())), e.to_string());
             }
         };
+        for (index, text) in self.tails.iter().enumerate() {
+            let tail = RawProgram { insns: raw(text), func_info: Vec::new(), ..request.clone() };
+            let tail = system.load_raw(&tail).unwrap();
+            let array = maps.last().unwrap().as_prog_array().unwrap();
+            array.set(&(index as u32).to_ne_bytes(), || Ok(tail as _), 0).unwrap();
+        }
         let run = TestRun { data_in: &self.data, ctx_in: self.ctx.as_deref(), repeat: self.repeat };
         let out = match system.test_run(&prog, &run) {
             Ok(out) => out,
@@ -248,7 +277,9 @@ impl Case {
             maps.push(map);
         }
         let fds: Vec<i32> = maps.iter().map(KernelMap::fd).collect();
-        let insns = self.raw();
+        let insns = raw(&self.text);
+        let (btf, func_info) = types(&self.funcs);
+        let btf = KernelBtf::load(&btf.to_bytes(ByteOrder::HOST)).unwrap();
         let attr = LoadAttr {
             prog_type: self.prog_type,
             insns: &insns,
@@ -256,6 +287,8 @@ impl Case {
             // BPF_F_SLEEPABLE, which syscall programs must have.
             flags: if self.prog_type == SYSCALL { 1 << 4 } else { 0 },
             fd_array: &fds,
+            btf: (!self.funcs.is_empty()).then_some(&btf),
+            func_info: &func_info,
             ..LoadAttr::default()
         };
         let prog = match KernelProg::load(&attr) {
@@ -265,6 +298,15 @@ impl Case {
                 return (Err(Failure::Load(e.errno)), again.map_or_else(|e| e.log, |p| p.log));
             }
         };
+        let mut tails = Vec::new();
+        for (index, text) in self.tails.iter().enumerate() {
+            let insns = raw(text);
+            let attr = LoadAttr { insns: &insns, btf: None, func_info: &[], ..attr };
+            let tail = KernelProg::load(&attr).unwrap();
+            let index = (index as u32).to_ne_bytes();
+            maps.last().unwrap().update(&index, &tail.fd().to_ne_bytes(), 0).unwrap();
+            tails.push(tail);
+        }
         let room = if self.prog_type == SYSCALL { 0 } else { 1 << 16 };
         let ctx_room = match (&self.ctx, self.prog_type) {
             (None, _) | (_, SYSCALL) => 0,
@@ -290,5 +332,12 @@ impl Case {
         let outcome =
             Outcome { retval: out.retval, data: out.data, ctx: out.ctx, values: values.collect() };
         (Ok(outcome), prog.log.clone())
+    }
+}
+
+fn raw(text: &str) -> Vec<RawInsn> {
+    match assemble(text) {
+        Ok(insns) => insns,
+        Err(e) => panic!("{e}\n{text}"),
     }
 }

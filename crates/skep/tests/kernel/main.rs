@@ -5,6 +5,8 @@
 #[cfg(target_os = "linux")]
 mod both;
 #[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
 mod context;
 #[cfg(target_os = "linux")]
 mod csum;
