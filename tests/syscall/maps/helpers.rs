@@ -31,6 +31,8 @@ impl Scenario for Helpers {
             ..MapSpec::default()
         };
         let map = caller.create(&spec).expect("a sound spec");
+        // The same on each CPU: which of them a program changes must not show.
+        let all = |byte: u8| vec![byte; filled(map_type, 8, 0).len()];
         for round in ["", "frozen "] {
             for key in [0i32, 2, 3, -1] {
                 for op_flags in [0, 1, 2, 3, 4, 5, 8, 16, i32::MAX, -1] {
@@ -42,16 +44,13 @@ impl Scenario for Helpers {
                     // One program a value: the next may run on another CPU, which has its own.
                     say("update", &map.program_update(key, 0x1234, op_flags));
                     say("user lookup", &read());
-                    say("reset", &map.update(&bytes, &filled(map_type, 8, 9), 0));
+                    say("reset", &map.update(&bytes, &all(9), 0));
                     say("update again", &map.program_update(key, -5, op_flags));
                     say("user lookup", &read());
                     say("delete", &map.program_delete(key));
                     say("user lookup", &read());
                     say("delete", &map.program_delete(key));
-                    say(
-                        "set all",
-                        &map.update(&bytes, &[7; 8].repeat(filled(map_type, 8, 0).len() / 8), 0),
-                    );
+                    say("set all", &map.update(&bytes, &all(7), 0));
                     say("lookup", &map.program_lookup(key, 0x77));
                     say("user lookup", &read());
                     say("user delete", &map.delete(&bytes));
