@@ -20,11 +20,12 @@ use crate::say;
 const PACKAGES: [&str; 2] = ["tcpdump", "ndpi"];
 
 /// Example and program of it.
-const EXAMPLES: [(&str, Option<&str>); 5] = [
+const EXAMPLES: [(&str, Option<&str>); 6] = [
     ("ipproto.bpf.o", None),
     ("portfilter.bpf.o", None),
     ("sizes.bpf.o", None),
     ("xdplb.bpf.o", Some("xdplb")),
+    ("core.bpf.o", None),
     ("dns-or-http.cbpf", None),
 ];
 
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// Take captures from this directory in place of the packages
     #[arg(long)]
     from: Option<PathBuf>,
+    /// Only through this example
+    #[arg(long, value_name = "NAME")]
+    example: Option<String>,
     /// List each file that was not played
     #[arg(long)]
     list: bool,
@@ -62,7 +66,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let skep = target.join("release/skep");
 
     let mut failed = 0;
-    for (object, prog) in EXAMPLES {
+    let wanted = |object: &str| args.example.as_ref().is_none_or(|name| object.starts_with(name));
+    for (object, prog) in EXAMPLES.into_iter().filter(|(object, _)| wanted(object)) {
         let results = Mutex::new(Results::default());
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {

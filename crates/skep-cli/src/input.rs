@@ -5,7 +5,7 @@ use crate::failure::{Chain, Failure, FailureKind};
 use skep_abi::insn::cbpf::{self, SockFilter};
 use skep_btf::Btf;
 use skep_elf::{Object, OpenOptions, ProgramDef};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the running kernel has its types.
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -46,26 +46,26 @@ impl Input {
 /// Opens an object. Most need no target BTF, and the kernel's is large: it is read only when the object does.
 fn open_object(path: &Path, bytes: &[u8], target: &TargetArgs) -> Result<Object, Failure> {
     let name = object_name(path);
-    let without = match Object::open(&name, bytes, &OpenOptions::default()) {
-        Ok(object) => return Ok(object),
-        Err(err) => err,
+    let open_for = |btf: &Path| {
+        let btf = read_btf(btf)?;
+        let options = OpenOptions { target_btf: Some(&btf), ..OpenOptions::default() };
+        Object::open(&name, bytes, &options)
+            .map_err(|err| Failure::file(FailureKind::Load, path, &err))
     };
-    let btf_path = match &target.btf {
-        Some(path) => path.clone(),
-        None => PathBuf::from(KERNEL_BTF),
-    };
-    if target.btf.is_none() && !btf_path.exists() {
-        return Err(Failure::new(
+    if let Some(btf) = &target.btf {
+        return open_for(btf);
+    }
+    match Object::open(&name, bytes, &OpenOptions::default()) {
+        Ok(object) => Ok(object),
+        Err(_) if Path::new(KERNEL_BTF).exists() => open_for(Path::new(KERNEL_BTF)),
+        Err(err) => Err(Failure::new(
             FailureKind::Load,
             format!(
-                "{}: {without} (there is no {KERNEL_BTF}: name the target's types with --btf)",
+                "{}: {err} (there is no {KERNEL_BTF}: name the types of the target with --btf)",
                 path.display()
             ),
-        ));
+        )),
     }
-    let btf = read_btf(&btf_path)?;
-    let options = OpenOptions { target_btf: Some(&btf), ..OpenOptions::default() };
-    Object::open(&name, bytes, &options).map_err(|err| Failure::file(FailureKind::Load, path, &err))
 }
 
 /// Types from a file as the kernel shows them, without an ELF file around.

@@ -4,6 +4,7 @@ use crate::support::{example, scratch, skep};
 use serde_json::Value;
 use std::fs;
 
+/// Those that need no kernel types.
 const OBJECTS: [&str; 5] =
     ["ipproto.bpf.o", "portfilter.bpf.o", "sizes.bpf.o", "xdplb.bpf.o", "dns-or-http.cbpf"];
 
@@ -156,4 +157,49 @@ fn features_list_what_there_is() {
     let (code, stdout, _) = skep(&["features"]);
     assert_eq!(code, 0);
     assert!(stdout.contains("percpu_hash"), "{stdout}");
+}
+
+/// A kernel's types in a file: `struct sk_buff` with `len` at byte 4.
+fn target_btf() -> String {
+    use skep_btf::build::{BtfBuilder, NewMember};
+    use skep_btf::{ByteOrder, Int};
+    let mut btf = BtfBuilder::new();
+    let int = Int { size: 4, bits: 32, bit_offset: 0, encoding: 0 };
+    let int = btf.add_int("unsigned int", int);
+    let member = |name, bit_offset| NewMember { name, ty: int, bit_offset, bitfield_bits: 0 };
+    btf.add_struct("sk_buff", 8, &[member("before", 0), member("len", 32)]);
+    btf.add_struct("net_device", 4, &[member("no_such_field", 0)]);
+    let order = if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
+    let path = scratch("target_btf").join("kernel.btf");
+    fs::write(&path, btf.build().unwrap().to_bytes(order)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn facts(more: &[&str]) -> Vec<u64> {
+    let result = crate::support::play("core.bpf.o", "traffic.pcapng", more);
+    let elements = crate::support::map(&result, "facts")["elements"].as_array().unwrap();
+    elements.iter().map(|element| element["value"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn types_of_the_target_decide_about_offsets() {
+    assert_eq!(facts(&["--btf", &target_btf()]), [4, 1, 859]);
+    if std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+        let [len, imagined, packets] = facts(&[])[..] else { panic!("three facts") };
+        assert!(len > 8);
+        assert_eq!((imagined, packets), (0, 859));
+    }
+}
+
+#[test]
+fn types_of_the_target_that_are_none() {
+    let object = example("core.bpf.o");
+    for (btf, code, says) in [
+        ("/nowhere/kernel.btf".to_owned(), 3, "No such file"),
+        (example("raw-ip.pcap"), 3, "raw-ip.pcap"),
+    ] {
+        let (actual, _, stderr) = skep(&["check", &object, "--btf", &btf]);
+        assert_eq!(actual, code);
+        assert!(stderr.contains(&btf) && stderr.contains(says), "{stderr}");
+    }
 }

@@ -257,3 +257,18 @@ fn global_variables_are_read_where_they_are() {
     let blocked = &map(&result, "portfilt.rodata")["elements"][0]["value"]["blocked"];
     assert_eq!(blocked[1], serde_json::json!({"number": 5353, "protocol": 17, "pad": 0}));
 }
+
+#[test]
+fn checked_runs_see_no_fault_and_the_same_packets() {
+    for (object, more) in [
+        ("ipproto.bpf.o", vec![]),
+        ("portfilter.bpf.o", vec![]),
+        ("sizes.bpf.o", vec![]),
+        ("xdplb.bpf.o", vec!["--prog", "xdplb"]),
+        ("dns-or-http.cbpf", vec![]),
+    ] {
+        let trusted = play(object, TRAFFIC, &more);
+        let checked = play(object, TRAFFIC, &[more, vec!["--checks"]].concat());
+        assert_eq!(trusted["verdicts"], checked["verdicts"], "{object}");
+    }
+}
