@@ -10,8 +10,10 @@
 
 use crate::testenv::{RODATA, TestEnv, Type, maps};
 use skep_abi::insn::asm::assemble;
-use skep_abi::insn::{Insn, RawInsn, decode};
-use skep_host::kernel::{self, KernelMap, KernelProg, LoadAttr, MapAttr};
+use skep_abi::insn::{CallTarget, Imm64, Insn, RawInsn, decode};
+use skep_btf::build::BtfBuilder;
+use skep_btf::{Btf, ByteOrder, FuncLinkage, Int};
+use skep_host::kernel::{self, KernelBtf, KernelMap, KernelProg, LoadAttr, MapAttr};
 use skep_verifier::env::{Privilege, ProgTypeProps};
 use skep_verifier::{LoadRequest, Log, LogLevel, VerifyError, verify};
 
@@ -68,11 +70,35 @@ fn parse_case(name: String, body: &str) -> Case {
         source.push_str(line);
         source.push('\n');
     }
+    let source = resolve_calls(&source);
     case.insns = assemble(&source).unwrap_or_else(|e| panic!("{}: {e}", case.name));
     if let (Some(before), Some(message)) = (before_marked, message) {
         case.reject = Some((count_slots(&before), message));
     }
     case
+}
+
+/// Replaces `call label` by `call pc+N`, which is what the assembler reads.
+fn resolve_calls(source: &str) -> String {
+    let mut out = String::new();
+    let mut before = String::new();
+    for line in source.lines() {
+        let code = line.split(';').next().unwrap_or("").trim();
+        let callee = code.strip_prefix("call ").filter(|c| !c.contains(['#', '+', '[']));
+        match callee.and_then(|label| source.split_once(&format!("\n{label}:\n"))) {
+            Some((above, _)) => {
+                let off = i64::from(count_slots(above)) - i64::from(count_slots(&before)) - 1;
+                out.push_str(&format!("call pc{off:+}\n"));
+            }
+            None => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+        before.push_str(line);
+        before.push('\n');
+    }
+    out
 }
 
 /// Slots of the instructions in a piece of source: lines that hold one, 64-bit loads twice.
@@ -84,7 +110,7 @@ fn count_slots(source: &str) -> u32 {
         if code.is_empty() {
             continue;
         }
-        let wide = code.contains("= map[") || code.contains("= subprog[") || code.ends_with("ll");
+        let wide = code.contains("= map[") || code.contains("= subprog[") || code.ends_with(" ll");
         slots += if wide { 2 } else { 1 };
     }
     slots
@@ -117,7 +143,7 @@ fn judge(case: &Case) -> Result<(), String> {
         license: "GPL".into(),
         ..LoadRequest::default()
     };
-    let mut log = Log::new(LogLevel::Full);
+    let mut log = Log::new(LogLevel::Path);
     let got = verify(&req, &env, &mut log);
     let wrong = |what: String| Err(format!("{}: {what}\n{}", case.name, log.text()));
     match (&case.reject, got) {
@@ -161,28 +187,57 @@ fn kernel_maps() -> Vec<KernelMap> {
         .collect()
 }
 
+/// First slots of the functions of a program.
+fn function_starts(raw: &[RawInsn]) -> Vec<u32> {
+    let insns = decode(raw).unwrap_or_default();
+    let mut starts = vec![0];
+    for (idx, insn) in (0i64..).zip(&insns) {
+        if let Insn::Call(CallTarget::Local(off)) | Insn::LdImm64 { imm: Imm64::Func(off, _), .. } =
+            insn
+        {
+            starts.extend(u32::try_from(idx + 1 + i64::from(*off)));
+        }
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    starts
+}
+
+/// BTF that describes them, which callbacks need in the kernel.
+fn function_info(starts: &[u32]) -> (Btf, Vec<(u32, u32)>) {
+    let mut b = BtfBuilder::new();
+    let int = Int { size: 4, bits: 32, bit_offset: 0, encoding: Int::SIGNED };
+    let int = b.add_int("int", int);
+    let proto = b.add_func_proto(int, &[]);
+    let info = starts
+        .iter()
+        .map(|start| (*start, b.add_func(&format!("f{start}"), proto, FuncLinkage::Static).0))
+        .collect();
+    (b.build().expect("BTF of functions"), info)
+}
+
 fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
     if case.kernel == Kernel::NotAsked {
         return Ok(());
     }
     let props: ProgTypeProps = case.kind.props();
     let fds: Vec<_> = maps.iter().map(KernelMap::fd).collect();
-    let uses_func = decode(&case.insns).is_ok_and(|i| {
-        i.iter().any(|i| matches!(i, Insn::LdImm64 { imm: skep_abi::insn::Imm64::Func(..), .. }))
-    });
-    if uses_func {
-        // Callbacks need BTF function information there.
-        return Ok(());
-    }
+    let starts = function_starts(&case.insns);
+    let (btf, func_info) = function_info(&starts);
+    let btf = KernelBtf::load(&btf.to_bytes(ByteOrder::Little)).expect("BTF of functions");
     let flags = if case.kind == Type::Syscall { 1 << 4 } else { 0 };
-    let got = KernelProg::load(&LoadAttr {
+    let attr = LoadAttr {
         prog_type: props.prog_type,
         insns: &case.insns,
         flags,
-        log_level: 1,
         fd_array: &fds,
+        btf: Some(&btf),
+        func_info: &func_info,
         ..LoadAttr::default()
-    });
+    };
+    // Without a log first: the one of a long path does not fit its buffer.
+    let got =
+        KernelProg::load(&attr).or_else(|_| KernelProg::load(&LoadAttr { log_level: 1, ..attr }));
     let expected_message = match (&case.kernel, &case.reject) {
         (Kernel::Same, None) | (Kernel::Accepts, _) => None,
         (Kernel::Same, Some((_, message))) => Some(message.as_str()),
@@ -226,4 +281,4 @@ macro_rules! topics {
     )*};
 }
 
-topics! { basic known }
+topics! { atomic basic bounded call jump known legacy map packet prune stack unpriv }

@@ -20,7 +20,7 @@ mod walk;
 
 pub use log::{Log, LogLevel};
 pub use prog::{LineInfo, LoadRequest, SubprogInfo, VerifiedProg, VerifyStats};
-pub use reject::{Bug, RangeText, Reject, RejectKind, VerifyError};
+pub use reject::{Bug, OffText, RangeText, Reject, RejectKind, VerifyError};
 
 /// Proves a program safe, or says why it cannot.
 ///

@@ -173,7 +173,7 @@ kinds! {
 
     // Memory.
     InvalidMemAccess { reg: u8, ty: &'static str } = EACCES, "R{reg} invalid mem access '{ty}'";
-    Misaligned { what: &'static str, var_off: Tnum, ptr_off: i32, off: i32, size: u32 } = EACCES,
+    Misaligned { what: &'static str, var_off: OffText, ptr_off: i32, off: i32, size: u32 } = EACCES,
         "misaligned {what}access off {var_off}+{ptr_off}+{off} size {size}";
     DifferentPointers { } = EINVAL, "same insn cannot be used with different pointers";
     NegativePointer { ty: &'static str, reg: u8, off: i32 } = EACCES,
@@ -208,8 +208,8 @@ kinds! {
     LeakReturn { reg: u8 } = EACCES, "R{reg} leaks addr as return value";
     PacketWrite { } = EACCES, "cannot write into packet";
     PacketAtEnd { reg: u8 } = EINVAL, "R{reg} offset is outside of the packet";
-    PacketBounds { off: i64, size: u64, reg: u8, id: u32, ptr_off: i32, range: u16 } = EACCES,
-        "invalid access to packet, off={off} size={size}, R{reg}(id={id},off={ptr_off},r={range})\nR{reg} offset is outside of the packet";
+    PacketBounds { off: i64, size: u64, reg: u8, id: u32, range: u16 } = EACCES,
+        "invalid access to packet, off={off} size={size}, R{reg}(id={id},off={off},r={range})\nR{reg} offset is outside of the packet";
     CtxAccess { off: i64, size: u32 } = EACCES, "invalid bpf_context access off={off} size={size}";
     AtomicLoad { reg: u8, ty: &'static str } = EACCES,
         "BPF_ATOMIC loads from R{reg} {ty} is not allowed";
@@ -258,6 +258,7 @@ kinds! {
         "R{reg} unbounded memory access, use 'var &= const' or 'if (var < const)'";
     MapFunc { map_type: u32, name: &'static str, id: i32 } = EINVAL,
         "cannot pass map_type {map_type} into func bpf_{name}#{id}";
+    TailCallMap { } = EINVAL, "expected prog array map for tail call";
     StrNotReadOnly { reg: u8 } = EACCES, "R{reg} does not point to a readonly map'";
     StrVariable { reg: u8 } = EACCES, "R{reg} is not a constant address'";
     StrNoEnd { } = EINVAL, "string is not zero-terminated";
@@ -270,6 +271,19 @@ kinds! {
     LegacyLoad { } = EINVAL,
         "BPF_LD_[ABS|IND] instructions not allowed for this program type";
     LegacyLoadCtx { } = EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb";
+}
+
+/// The variable part of an offset; a constant one as a plain number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OffText(pub Tnum);
+
+impl fmt::Display for OffText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.const_value() {
+            Some(v) => write!(f, "{}", v as i64),
+            None => self.0.fmt(f),
+        }
+    }
 }
 
 /// A number and the range that it should have been in.

@@ -5,7 +5,7 @@
 //! `prune/` when a path may end early.
 
 use crate::env::{Env, Privilege, ProgTypeProps};
-use crate::log::{Log, LogLevel};
+use crate::log::{Log, LogLevel, LogState};
 use crate::pre::{Marks, Program};
 use crate::prog::{LoadRequest, VerifyStats};
 use crate::prune::{IdMap, Kept, StateId, Step, Visit};
@@ -114,13 +114,15 @@ pub(crate) struct Walk<'a> {
     pub(crate) id_counts: Vec<(u32, u32)>,
     pub(crate) processed: u64,
     pub(crate) jumps_processed: u64,
+    pub(crate) req: &'a LoadRequest,
     pub(crate) log: &'a mut Log,
+    pub(crate) log_state: LogState,
 }
 
 impl<'a> Walk<'a> {
     /// At the start of the program.
     pub(crate) fn new(
-        req: &LoadRequest,
+        req: &'a LoadRequest,
         env: &'a dyn Env,
         prog: Program,
         log: &'a mut Log,
@@ -152,7 +154,9 @@ impl<'a> Walk<'a> {
             id_counts: Vec::new(),
             processed: 0,
             jumps_processed: 0,
+            req,
             log,
+            log_state: LogState::default(),
         }
     }
 
@@ -254,9 +258,9 @@ impl<'a> Walk<'a> {
         if let Some(f) = self.facts.get_mut(self.idx as usize) {
             f.is_seen = true;
         }
-        let flow = self.exec()?;
+        let flow = self.exec();
         self.log_effects();
-        Ok(flow)
+        flow
     }
 
     fn exec(&mut self) -> Res<Flow> {

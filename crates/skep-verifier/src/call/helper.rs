@@ -110,6 +110,9 @@ impl Walk<'_> {
         if ok {
             return Ok(());
         }
+        if func == BPF_FUNC_tail_call {
+            return Err(RejectKind::TailCallMap {}.into());
+        }
         let (map_type, name, id) = (map.map_type, proto.name, proto.id);
         Err(RejectKind::MapFunc { map_type, name, id }.into())
     }

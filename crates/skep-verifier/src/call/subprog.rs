@@ -67,15 +67,16 @@ impl Walk<'_> {
         }
         self.log_leaving();
         self.cur.frames.pop();
-        self.log_returned(callsite, callback.is_some());
         if callback.is_some() {
             // Back to the call: it calls again or goes on, and the state there converges.
             let mut state = self.cur.clone();
-            self.widen_to_previous(callsite, &mut state);
+            self.widen_to_previous(callsite, None, &mut state);
             self.cur = state;
+            self.log_returned(callsite);
             return Ok(Flow::To(callsite));
         }
         *self.cur.reg_mut(Reg::R0) = r0;
+        self.log_returned(callsite + 1);
         Ok(Flow::To(callsite + 1))
     }
 

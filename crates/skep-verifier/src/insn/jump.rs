@@ -33,7 +33,7 @@ impl Walk<'_> {
         // unknown so that it converges.
         let mut stays = self.cur.clone();
         stays.may_goto_depth = stays.may_goto_depth.saturating_add(1);
-        self.widen_to_previous(self.idx, &mut stays);
+        self.widen_to_previous(self.idx, self.parent, &mut stays);
         self.push_path(self.idx + 1, stays)?;
         self.jump_target(off.into())
     }

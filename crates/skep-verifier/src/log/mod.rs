@@ -4,6 +4,9 @@
 //! look back at it.
 
 mod path;
+mod state;
+
+pub(crate) use path::LogState;
 
 use core::fmt;
 

@@ -11,7 +11,7 @@ mod stack;
 
 use crate::domain::{Scalar, Tnum};
 use crate::env::{MemAccess as HelperAccess, PacketAccess};
-use crate::reject::RejectKind;
+use crate::reject::{OffText, RejectKind};
 use crate::state::{RegKind, RegState};
 use crate::walk::{Res, Walk};
 use skep_abi::insn::{Reg, Size, Width};
@@ -241,7 +241,7 @@ fn check_alignment(ptr: &RegState, a: MemAccess) -> Res<()> {
     }
     Err(RejectKind::Misaligned {
         what,
-        var_off: ptr.num.var_off,
+        var_off: OffText(ptr.num.var_off),
         ptr_off: ptr.off,
         off: a.off,
         size: a.size.bytes(),

@@ -46,7 +46,6 @@ impl Walk<'_> {
         if fits(bytes.into(), off, size, zero) {
             return Ok(());
         }
-        let (id, ptr_off) = (ptr.id, ptr.off);
-        Err(RejectKind::PacketBounds { off, size, reg, id, ptr_off, range: bytes }.into())
+        Err(RejectKind::PacketBounds { off, size, reg, id: ptr.id, range: bytes }.into())
     }
 }

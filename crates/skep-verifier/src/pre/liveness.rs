@@ -79,8 +79,8 @@ fn use_def(insn: &Insn, env: &dyn Env) -> UseDef {
     }
 }
 
-/// Registers live before each slot, by iteration to the least fixed point.
-pub(super) fn registers(insns: &[Insn], env: &dyn Env) -> Vec<u16> {
+/// Registers live before each slot, by iteration to the least fixed point; and those that each slot touches.
+pub(super) fn registers(insns: &[Insn], env: &dyn Env) -> (Vec<u16>, Vec<u16>) {
     let facts: Vec<UseDef> = insns.iter().map(|i| use_def(i, env)).collect();
     let mut live = vec![0u16; insns.len()];
     loop {
@@ -102,7 +102,8 @@ pub(super) fn registers(insns: &[Insn], env: &dyn Env) -> Vec<u16> {
             }
         }
         if !changed {
-            return live;
+            let touched = facts.iter().map(|f| f.uses | f.defs).collect();
+            return (live, touched);
         }
     }
 }

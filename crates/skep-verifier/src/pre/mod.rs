@@ -29,6 +29,8 @@ pub(crate) struct Program {
     pub(crate) marks: Vec<Marks>,
     /// Registers live before each slot, as a bit mask.
     pub(crate) live_before: Vec<u16>,
+    /// Registers that each slot reads or writes, as a bit mask.
+    pub(crate) touched: Vec<u16>,
     /// Cycle that each slot lies on; 0 is none.
     pub(crate) scc: Vec<u32>,
     /// Maps that the program names, with their inner maps.
@@ -112,13 +114,14 @@ pub(crate) fn prepare(req: &LoadRequest, env: &dyn Env) -> Result<Program, Verif
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
     let maps = resolve::resolve_maps(&insns, env)?;
     let graph = cfg::check(&insns, &subprogs, env)?;
-    let live_before = liveness::registers(&insns, env);
+    let (live_before, touched) = liveness::registers(&insns, env);
     Ok(Program {
         insns,
         subprogs,
         subprog_of,
         marks: graph.marks,
         live_before,
+        touched,
         scc: graph.scc,
         maps,
     })

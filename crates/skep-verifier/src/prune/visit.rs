@@ -57,11 +57,14 @@ impl Walk<'_> {
     }
 
     fn find(&mut self, marks: Marks, force: bool, mut keep: bool) -> Res<Found> {
-        let ids: Vec<StateId> = self.kept.at(self.idx).iter().rev().copied().collect();
+        let mut left = self.kept.at(self.idx).len();
         let recent = self.jumps_processed - self.kept.last_jumps < 20
             && self.processed - self.kept.last_insns < 100;
         let mut compared = 0;
-        for id in ids {
+        // From the newest on; a state that is evicted meanwhile only moves those already seen.
+        while let Some(at) = left.checked_sub(1) {
+            left = at;
+            let Some(id) = self.kept.at(self.idx).get(at).copied() else { continue };
             compared += 1;
             let Some(k) = self.kept.get(id) else { continue };
             let is_open = k.branches > 0;
@@ -206,20 +209,21 @@ impl Walk<'_> {
         }
     }
 
-    /// Makes what differs from the last unfinished visit of a slot unknown, so that a loop converges
+    /// Makes what differs from the last unfinished visit of a slot (but `except`) unknown, so that a loop converges
     /// (`widen_imprecise_scalars`).
     // SOUND: knowing less of a number is always allowed.
-    pub(crate) fn widen_to_previous(&self, idx: u32, state: &mut VerifierState) {
-        let previous =
-            self.kept.at(idx).iter().rev().filter_map(|id| self.kept.get(*id)).find(|k| {
-                k.branches > 0
-                    && k.state.frames.len() == state.frames.len()
-                    && k.state
-                        .frames
-                        .iter()
-                        .zip(&state.frames)
-                        .all(|(a, b)| a.callsite == b.callsite)
-            });
+    pub(crate) fn widen_to_previous(
+        &self,
+        idx: u32,
+        except: Option<StateId>,
+        state: &mut VerifierState,
+    ) {
+        let others = self.kept.at(idx).iter().rev().filter(|id| Some(**id) != except);
+        let previous = others.filter_map(|id| self.kept.get(*id)).find(|k| {
+            k.branches > 0
+                && k.state.frames.len() == state.frames.len()
+                && k.state.frames.iter().zip(&state.frames).all(|(a, b)| a.callsite == b.callsite)
+        });
         let Some(previous) = previous else { return };
         for (old, cur) in previous.state.frames.iter().zip(&mut state.frames) {
             widen_frame(old, cur);
