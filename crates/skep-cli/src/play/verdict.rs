@@ -25,6 +25,7 @@ pub(crate) struct Verdict {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PacketProgram {
     SocketFilter,
+    /// Classifiers and actions of traffic control.
     SchedCls,
     Xdp,
 }
@@ -34,7 +35,7 @@ impl PacketProgram {
     pub(crate) fn from_type(prog_type: u32) -> Option<Self> {
         match prog_type {
             uapi::BPF_PROG_TYPE_SOCKET_FILTER => Some(Self::SocketFilter),
-            uapi::BPF_PROG_TYPE_SCHED_CLS => Some(Self::SchedCls),
+            uapi::BPF_PROG_TYPE_SCHED_CLS | uapi::BPF_PROG_TYPE_SCHED_ACT => Some(Self::SchedCls),
             uapi::BPF_PROG_TYPE_XDP => Some(Self::Xdp),
             _ => None,
         }

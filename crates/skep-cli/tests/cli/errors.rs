@@ -122,6 +122,28 @@ fn link_types_that_do_not_suit() {
 }
 
 #[test]
+fn interfaces_of_another_link_type_are_left_out() {
+    let dir = scratch("interfaces");
+    let ethernet = fs::read(example("traffic.pcapng")).unwrap();
+    // The link type of the only interface: its block follows the section header.
+    let section_len = u32::from_le_bytes(ethernet[4..8].try_into().unwrap()) as usize;
+    let mut cooked = ethernet.clone();
+    cooked[section_len + 8] = 113;
+    let reason = "link type LINUX_SLL (113), but the program expects Ethernet frames";
+
+    let both = dir.join("both.pcapng");
+    fs::write(&both, [ethernet, cooked.clone()].concat()).unwrap();
+    let result = crate::support::play("ipproto.bpf.o", both.to_str().unwrap(), &[]);
+    assert_eq!(result["packets"]["played"], 859);
+    assert_eq!(result["packets"]["skipped"], serde_json::json!({ reason: 859 }));
+
+    let only = dir.join("only.pcapng");
+    fs::write(&only, cooked).unwrap();
+    let only = only.to_str().unwrap();
+    fails(&["play", &example("ipproto.bpf.o"), "--pcap", only], 4, &["only.pcapng", reason]);
+}
+
+#[test]
 fn packets_shorter_than_an_ethernet_header_are_left_out() {
     let dir = scratch("short");
     let path = dir.join("short.pcap");
