@@ -1,9 +1,11 @@
 //! Functions as the file has them: entry programs and, in `.text`, subprograms, before anything is relocated.
 
+use std::collections::HashMap;
+
 use skep_abi::insn::RawInsn;
 
 use crate::error::ElfError;
-use crate::file::{Bind, ElfFile, Section, SymKind};
+use crate::file::{Bind, ElfFile, Section, SymKind, Symbol};
 use crate::model::Endian;
 
 /// Most instructions that one function may have (the verifier's limit on a whole program, twice).
@@ -77,18 +79,25 @@ pub(crate) const fn is_local_call(insn: RawInsn) -> bool {
     is_call(insn) && insn.src == 1 && insn.dst == 0 && insn.off == 0
 }
 
-/// Finds the functions of one section of code, in the order of the symbol table.
+/// The symbols of functions by section, in the order of the symbol table.
+pub(crate) fn symbols<'f, 'd>(file: &'f ElfFile<'d>) -> HashMap<usize, Vec<&'f Symbol<'d>>> {
+    let mut out: HashMap<usize, Vec<_>> = HashMap::new();
+    for symbol in file.symbols.iter().filter(|s| s.kind == SymKind::Func) {
+        out.entry(symbol.section as usize).or_default().push(symbol);
+    }
+    out
+}
+
+/// Makes functions of the symbols of one section of code.
 pub(crate) fn functions(
-    file: &ElfFile<'_>,
+    endian: Endian,
     section: &Section<'_>,
+    symbols: &[&Symbol<'_>],
     is_text: Text,
     total: &mut usize,
     out: &mut Vec<Func>,
 ) -> Result<(), ElfError> {
-    for symbol in &file.symbols {
-        if symbol.section as usize != section.index || symbol.kind != SymKind::Func {
-            continue;
-        }
+    for symbol in symbols {
         let fail = |m: String| {
             ElfError::new(m).in_section(section.name).of_symbol(symbol.name).at(symbol.value)
         };
@@ -129,7 +138,7 @@ pub(crate) fn functions(
             name: symbol.name.to_owned(),
             section: section.index,
             sec_slot: usize::try_from(symbol.value / 8).unwrap_or(usize::MAX),
-            insns: slots.iter().map(|s| decode(*s, file.endian)).collect(),
+            insns: slots.iter().map(|s| decode(*s, endian)).collect(),
             global: symbol.bind != Bind::Local,
             hidden: symbol.bind != Bind::Local && symbol.hidden,
             relocs: Vec::new(),

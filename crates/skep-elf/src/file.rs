@@ -3,6 +3,8 @@
 //! Knows ELF and nothing of BPF. Everything that a later step indexes (section numbers in symbols, symbol numbers in
 //! relocations, offsets in string tables) is looked up through a method that may say no.
 
+use std::collections::HashMap;
+
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, Sym};
@@ -119,6 +121,8 @@ pub(crate) struct ElfFile<'d> {
     pub(crate) symbols: Vec<Symbol<'d>>,
     /// Number of the symbol table's section.
     pub(crate) symtab: usize,
+    /// First section of each name.
+    by_name: HashMap<&'d str, usize>,
 }
 
 type Header = elf::FileHeader64<Endianness>;
@@ -200,7 +204,21 @@ impl<'d> ElfFile<'d> {
             Endianness::Little => Endian::Little,
             Endianness::Big => Endian::Big,
         };
-        Ok(ElfFile { endian, sections, symbols, symtab })
+        Ok(ElfFile::new(endian, sections, symbols, symtab))
+    }
+
+    /// A file of parts that are known to be right; section 0 is the null section.
+    pub(crate) fn new(
+        endian: Endian,
+        sections: Vec<Section<'d>>,
+        symbols: Vec<Symbol<'d>>,
+        symtab: usize,
+    ) -> ElfFile<'d> {
+        let mut by_name = HashMap::new();
+        for section in sections.iter().skip(1) {
+            by_name.entry(section.name).or_insert(section.index);
+        }
+        ElfFile { endian, sections, symbols, symtab, by_name }
     }
 
     /// Section by number.
@@ -210,7 +228,7 @@ impl<'d> ElfFile<'d> {
 
     /// First section of a name.
     pub(crate) fn section_by_name(&self, name: &str) -> Option<&Section<'d>> {
-        self.sections.iter().skip(1).find(|s| s.name == name)
+        self.sections.get(*self.by_name.get(name)?)
     }
 
     /// Symbol by number.

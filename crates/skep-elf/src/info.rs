@@ -13,8 +13,22 @@ use crate::model::{FuncInfo, LineInfo};
 /// The records by section number.
 #[derive(Debug, Default)]
 pub(crate) struct Records<'a> {
-    func: HashMap<usize, &'a [ext::FuncInfo]>,
-    line: HashMap<usize, &'a [ext::LineInfo]>,
+    func: HashMap<usize, Listed<'a, ext::FuncInfo>>,
+    line: HashMap<usize, Listed<'a, ext::LineInfo>>,
+}
+
+/// The records of a section.
+#[derive(Clone, Copy, Debug)]
+struct Listed<'a, R> {
+    list: &'a [R],
+    /// Compilers and linkers sort records; what is not sorted is searched from the start, as libbpf does.
+    is_sorted: bool,
+}
+
+impl<'a, R> Listed<'a, R> {
+    fn new(list: &'a [R], byte_of: impl Fn(&R) -> u32) -> Listed<'a, R> {
+        Listed { list, is_sorted: list.is_sorted_by_key(byte_of) }
+    }
 }
 
 impl<'a> Records<'a> {
@@ -24,12 +38,14 @@ impl<'a> Records<'a> {
         let Some(ext) = ext else { return out };
         for part in &ext.func_info {
             if let Some(section) = file.section_by_name(&part.section) {
-                out.func.entry(section.index).or_insert(&part.records);
+                let listed = Listed::new(&part.records, |r| r.insn_off);
+                out.func.entry(section.index).or_insert(listed);
             }
         }
         for part in &ext.line_info {
             if let Some(section) = file.section_by_name(&part.section) {
-                out.line.entry(section.index).or_insert(&part.records);
+                let listed = Listed::new(&part.records, |r| r.insn_off);
+                out.line.entry(section.index).or_insert(listed);
             }
         }
         out
@@ -69,7 +85,7 @@ impl<'a> Records<'a> {
 }
 
 fn gather<R: Copy, O>(
-    records: &HashMap<usize, &[R]>,
+    records: &HashMap<usize, Listed<'_, R>>,
     whole: &Whole,
     funcs: &[Func],
     what: &str,
@@ -79,9 +95,19 @@ fn gather<R: Copy, O>(
     let mut out = Vec::new();
     for (number, part) in whole.parts.iter().enumerate() {
         let Some(func) = funcs.get(part.func) else { continue };
-        let of_section = records.get(&func.section).copied().unwrap_or_default();
+        let Some(Listed { list, is_sorted }) = records.get(&func.section).copied() else {
+            if number == 0 {
+                return Ok(Vec::new());
+            }
+            return Err(missing(what, func));
+        };
         let before = out.len();
-        for record in of_section {
+        let from = if is_sorted {
+            list.partition_point(|r| ((byte_of(r) / 8) as usize) < func.sec_slot)
+        } else {
+            0
+        };
+        for record in list.iter().skip(from) {
             let slot = (byte_of(record) / 8) as usize;
             if slot < func.sec_slot {
                 continue;
@@ -97,11 +123,15 @@ fn gather<R: Copy, O>(
             if number == 0 {
                 return Ok(Vec::new());
             }
-            return Err(ElfError::new(format!(
-                ".BTF.ext has {what} records for the program but none for the subprogram '{}'",
-                func.name
-            )));
+            return Err(missing(what, func));
         }
     }
     Ok(out)
+}
+
+fn missing(what: &str, func: &Func) -> ElfError {
+    ElfError::new(format!(
+        ".BTF.ext has {what} records for the program but none for the subprogram '{}'",
+        func.name
+    ))
 }

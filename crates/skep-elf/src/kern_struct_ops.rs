@@ -1,6 +1,8 @@
 //! struct_ops maps fitted to the kernel's structure: members are found by name, plain ones copied, function pointers
 //! noted, and each program told which member it implements.
 
+use std::collections::HashMap;
+
 use skep_abi::uapi::BPF_PROG_TYPE_STRUCT_OPS;
 use skep_btf::{Btf, Composite, Kind, Member, TypeId, TypeView};
 
@@ -34,19 +36,18 @@ pub(crate) fn fit(
             }
         }
     }
-    for (index, program) in programs.iter_mut().enumerate() {
-        if program.prog_type != BPF_PROG_TYPE_STRUCT_OPS {
-            continue;
+    // Whether one of the maps that a program is in is created.
+    let mut used: HashMap<usize, bool> = HashMap::new();
+    for sited in maps.iter() {
+        for member in sited.map.struct_ops.iter().flat_map(|ops| &ops.members) {
+            *used.entry(member.program).or_default() |= sited.map.autocreate;
         }
-        let mut uses = maps
-            .iter()
-            .filter(|m| {
-                let ops = m.map.struct_ops.as_ref();
-                ops.is_some_and(|ops| ops.members.iter().any(|m| m.program == index))
-            })
-            .peekable();
-        if uses.peek().is_some() {
-            program.autoload = uses.any(|m| m.map.autocreate);
+    }
+    for (index, program) in programs.iter_mut().enumerate() {
+        if program.prog_type == BPF_PROG_TYPE_STRUCT_OPS
+            && let Some(created) = used.get(&index)
+        {
+            program.autoload = *created;
         }
     }
     Ok(())

@@ -14,8 +14,8 @@ use crate::struct_ops;
 /// Section of BTF-defined maps.
 pub(crate) const MAPS: &str = ".maps";
 
-/// Largest contents that are kept for one section of initialised data.
-const MAX_DATA: u64 = 1 << 30;
+/// Most bytes of initialised data. Sections of a file may overlap, so the file's size is no limit.
+const MAX_DATA: u64 = 1 << 28;
 
 /// Place of a map's definition in the file.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +64,7 @@ pub(crate) fn collect(input: Input<'_, '_>) -> Result<Vec<SitedMap>, ElfError> {
         out.extend(btf_maps::read(btf, vars, section.index, section.size)?);
     }
     arena(&input, &mut out)?;
+    let mut total = 0u64;
     for sec in input.secs {
         let kind = match sec.kind {
             SecKind::Data => MapKind::Data,
@@ -83,13 +84,15 @@ pub(crate) fn collect(input: Input<'_, '_>) -> Result<Vec<SitedMap>, ElfError> {
         if let Some(section) = input.file.sections.get(sec.index).filter(|s| s.size != 0) {
             let init = if section.is_nobits() {
                 MapInit::None
-            } else if section.size > MAX_DATA {
-                return Err(ElfError::new(format!(
-                    "{} bytes of data, {MAX_DATA} is the limit",
-                    section.size
-                ))
-                .in_section(section.name));
             } else {
+                total = total.saturating_add(section.size);
+                if total > MAX_DATA {
+                    return Err(ElfError::new(format!(
+                        "the object has more than {MAX_DATA} bytes of data with this section's {}",
+                        section.size
+                    ))
+                    .in_section(section.name));
+                }
                 MapInit::Bytes(section.data.to_vec())
             };
             out.push(internal(&input, section.name, kind, section.index, section.size, init)?);

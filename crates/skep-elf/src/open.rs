@@ -159,10 +159,13 @@ impl<'a, 'd> Opening<'a, 'd> {
     fn functions(&self, text: Option<usize>) -> Result<Vec<Func>, ElfError> {
         let mut funcs = Vec::new();
         let mut total = 0usize;
+        let symbols = code::symbols(&self.file);
         for sec in self.secs.iter().filter(|s| s.kind == SecKind::Code) {
             if let Some(section) = self.file.sections.get(sec.index) {
                 let is_text = if text == Some(sec.index) { Text::Yes } else { Text::No };
-                code::functions(&self.file, section, is_text, &mut total, &mut funcs)?;
+                let symbols = symbols.get(&sec.index).map_or(&[][..], Vec::as_slice);
+                let endian = self.file.endian;
+                code::functions(endian, section, symbols, is_text, &mut total, &mut funcs)?;
             }
         }
         funcs.sort_by_key(|f| (f.section, f.sec_slot));
@@ -209,7 +212,7 @@ impl<'a, 'd> Opening<'a, 'd> {
     ) -> Result<(), ElfError> {
         let mut inits = Vec::new();
         let mut members = Vec::new();
-        let cx = Context { file: &self.file, secs: &self.secs, maps, externs, text };
+        let cx = Context::new(&self.file, &self.secs, maps, externs, text);
         for sec in self.secs.iter().filter(|s| s.kind == SecKind::Relocations) {
             let Some(section) = self.file.sections.get(sec.index) else { continue };
             match cx.kind_of(section.info) {

@@ -2,6 +2,10 @@
 //!
 //! Nothing is patched here; `append` and `patch` do that, for each entry program apart.
 
+use std::collections::HashMap;
+
+use skep_abi::uapi::BPF_MAP_TYPE_ARENA;
+
 use crate::code::{self, Func, Reloc, Target};
 use crate::error::ElfError;
 use crate::externs::Extern;
@@ -14,9 +18,38 @@ pub(crate) struct Context<'a, 'd> {
     pub(crate) file: &'a ElfFile<'d>,
     pub(crate) secs: &'a [SecDef],
     pub(crate) maps: &'a [SitedMap],
-    pub(crate) externs: &'a [Extern],
     /// Section number of `.text`, if it has code.
     pub(crate) text: Option<usize>,
+    /// Extern by number of its symbol.
+    by_symbol: HashMap<u32, usize>,
+    /// Map by section and offset of its definition; a map for a whole section has offset 0.
+    by_place: HashMap<(usize, u64), usize>,
+    arena: Option<usize>,
+}
+
+impl<'a, 'd> Context<'a, 'd> {
+    pub(crate) fn new(
+        file: &'a ElfFile<'d>,
+        secs: &'a [SecDef],
+        maps: &'a [SitedMap],
+        externs: &'a [Extern],
+        text: Option<usize>,
+    ) -> Context<'a, 'd> {
+        let mut by_place = HashMap::new();
+        for (index, map) in maps.iter().enumerate() {
+            if map.map.kind != MapKind::Kconfig {
+                by_place.entry((map.site.section, map.site.offset)).or_insert(index);
+            }
+        }
+        let by_symbol = externs.iter().enumerate().map(|(i, e)| (e.symbol, i)).collect();
+        let arena = maps.iter().position(|m| m.map.map_type == BPF_MAP_TYPE_ARENA);
+        Context { file, secs, maps, text, by_symbol, by_place, arena }
+    }
+
+    /// The map that is defined at a place.
+    pub(crate) fn map_at(&self, section: u32, offset: u64) -> Option<usize> {
+        self.by_place.get(&(section as usize, offset)).copied()
+    }
 }
 
 impl Context<'_, '_> {
@@ -116,7 +149,7 @@ fn meaning(
         return Err(ElfError::new("64-bit immediate load without its second half"));
     }
     if symbol.is_extern() {
-        let index = cx.externs.iter().position(|e| e.symbol == rel.symbol).ok_or_else(|| {
+        let index = cx.by_symbol.get(&rel.symbol).copied().ok_or_else(|| {
             ElfError::new("relocation against an extern that has no name or type")
         })?;
         return Ok(if is_load { Target::ExternLoad(index) } else { Target::ExternCall(index) });
@@ -173,33 +206,25 @@ fn call(
 }
 
 fn data(cx: &Context<'_, '_>, symbol: &Symbol<'_>) -> Result<Target, ElfError> {
-    let section = symbol.section as usize;
     let section_name = cx.file.section(symbol.section).map_or("", |s| s.name);
-    let position = |want: &dyn Fn(&SitedMap) -> bool| cx.maps.iter().position(want);
     match cx.kind_of(symbol.section) {
-        Some(SecKind::Arena) => position(&|m| m.map.map_type == skep_abi::uapi::BPF_MAP_TYPE_ARENA)
-            .map(|i| Target::Data(i, symbol.value))
+        Some(SecKind::Arena) => cx
+            .arena
+            .map(|map| Target::Data(map, symbol.value))
             .ok_or_else(|| ElfError::new("arena variable, but the object has no arena map")),
-        Some(SecKind::Maps | SecKind::LegacyMaps) => position(&|m| {
-            m.map.kind == MapKind::User
-                && m.site.section == section
-                && m.site.offset == symbol.value
-        })
-        .map(Target::Map)
-        .ok_or_else(|| {
-            ElfError::new(format!(
-                "no map is defined at offset {:#x} of section '{section_name}'",
-                symbol.value
-            ))
-        }),
-        Some(SecKind::Data | SecKind::Rodata | SecKind::Bss) => position(&|m| {
-            m.site.section == section
-                && matches!(m.map.kind, MapKind::Data | MapKind::Rodata | MapKind::Bss)
-        })
-        .map(|i| Target::Data(i, symbol.value))
-        .ok_or_else(|| {
-            ElfError::new(format!("section '{section_name}' is empty, so it has no map"))
-        }),
+        Some(SecKind::Maps | SecKind::LegacyMaps) => {
+            cx.map_at(symbol.section, symbol.value).map(Target::Map).ok_or_else(|| {
+                ElfError::new(format!(
+                    "no map is defined at offset {:#x} of section '{section_name}'",
+                    symbol.value
+                ))
+            })
+        }
+        Some(SecKind::Data | SecKind::Rodata | SecKind::Bss) => {
+            cx.map_at(symbol.section, 0).map(|map| Target::Data(map, symbol.value)).ok_or_else(
+                || ElfError::new(format!("section '{section_name}' is empty, so it has no map")),
+            )
+        }
         _ => Err(ElfError::new(format!(
             "relocation against section '{section_name}', which holds neither maps nor data"
         ))),

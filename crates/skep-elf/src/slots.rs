@@ -27,7 +27,7 @@ impl Entries<'_> {
     fn at(&self, section: u32, offset: u64) -> Option<(usize, &ProgramDef, &Func)> {
         let slot = usize::try_from(offset / 8).ok()?;
         let func = code::find(self.funcs, section as usize, slot)?;
-        let index = self.programs.iter().position(|&f| f == func)?;
+        let index = self.programs.binary_search(&func).ok()?;
         Some((index, self.defs.get(index)?, self.funcs.get(func)?))
     }
 }
@@ -94,9 +94,8 @@ fn map_value(
             )));
         }
         let inner = cx
-            .maps
-            .iter()
-            .position(|m| m.map.symbol == name && m.site.section == symbol.section as usize)
+            .map_at(symbol.section, symbol.value)
+            .filter(|&i| cx.maps.get(i).is_some_and(|m| m.map.symbol == name))
             .ok_or_else(|| fail(format!("element '{name}' is not a map of section .maps")))?;
         MapSlot::Map(inner)
     } else if sited.map.map_type == BPF_MAP_TYPE_PROG_ARRAY {

@@ -139,6 +139,20 @@ fn records_follow_what_was_joined() {
 }
 
 #[test]
+fn an_absurd_alignment_is_refused() {
+    // Padding to it would take gigabytes.
+    let mut bytes = B.1.to_vec();
+    let word = |at: usize| u64::from_le_bytes(B.1[at..at + 8].try_into().unwrap()) as usize;
+    let (headers, count) = (word(0x28), usize::from(B.1[0x3c]));
+    for header in (1..count).map(|i| headers + i * 64) {
+        bytes[header + 0x30..header + 0x38].copy_from_slice(&(1u64 << 30).to_le_bytes());
+    }
+    let error = link("l", &[A, ("b", &bytes)], &OpenOptions::default()).unwrap_err();
+    assert_eq!(error.object(), Some("b"));
+    assert!(error.message().contains("alignment 0x40000000"), "{error}");
+}
+
+#[test]
 fn conflicts_are_named() {
     let options = OpenOptions::default();
     let error = link("l", &[B, B], &options).unwrap_err();

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use skep_btf::{Btf, dump};
+
 use crate::say;
 
 /// How many compilers run at once.
@@ -93,8 +95,8 @@ fn objects_in(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 fn headers(source: &Path, include: &Path) -> Result<(), Box<dyn Error>> {
     let vmlinux = include.join("vmlinux.h");
     if !vmlinux.exists() {
-        let args = ["btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"];
-        fs::write(&vmlinux, output("bpftool", &args)?)?;
+        let btf = Btf::parse(&fs::read("/sys/kernel/btf/vmlinux")?)?;
+        fs::write(&vmlinux, dump::c(&btf)?)?;
     }
     for entry in fs::read_dir(source.join("tools/lib/bpf"))? {
         let path = entry?.path();

@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     for (name, parts) in LINKED {
         let find = |part: &&str| objects.iter().find(|o| object_name(o) == **part);
-        if let Some(paths) = parts.iter().map(|p| find(&p)).collect::<Option<Vec<_>>>() {
+        if let Some(paths) = parts.iter().map(|p| find(p)).collect::<Option<Vec<_>>>() {
             lines.push(compare_linked(name, &paths, args, &host, &oracle, &known)?);
         }
     }

@@ -9,8 +9,10 @@ use crate::error::ElfError;
 use crate::file::{ElfFile, MAX_NOBITS, Section, SymKind};
 use crate::model::Endian;
 
-/// Most bytes of joined data.
-const MAX_BYTES: usize = 1 << 31;
+/// Most bytes of joined data. Sections of a file may overlap, so the file's size is no limit.
+const MAX_BYTES: usize = 1 << 28;
+/// Largest alignment of a section: it is paid for in padding.
+const MAX_ALIGN: u64 = 1 << 16;
 
 /// Where a unit's section went.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +84,13 @@ impl<'d> Joined<'d> {
                 section.kind, section.flags, section.entsize, part.kind, part.flags, part.entsize
             )));
         }
-        part.align = part.align.max(section.align.max(1));
+        let align = section.align.max(1);
+        if !align.is_power_of_two() || align > MAX_ALIGN {
+            return Err(ElfError::new(format!(
+                "alignment {align:#x}; it is a power of two, at most {MAX_ALIGN:#x}"
+            )));
+        }
+        part.align = part.align.max(align);
         let placed = part
             .size
             .checked_next_multiple_of(part.align)
@@ -138,13 +146,10 @@ impl<'d> Joined<'d> {
             data: &part.data,
         });
         let sections: Vec<_> = core::iter::once(null).chain(parts).collect();
-        ElfFile {
-            endian: units.first().map_or(Endian::Little, |u| u.file.endian),
-            // The symbol table has no section of its own here; the number after the last stands for it.
-            symtab: sections.len(),
-            sections,
-            symbols: symbols.list.clone(),
-        }
+        let endian = units.first().map_or(Endian::Little, |u| u.file.endian);
+        // The symbol table has no section of its own here; the number after the last stands for it.
+        let symtab = sections.len();
+        ElfFile::new(endian, sections, symbols.list.clone(), symtab)
     }
 }
 

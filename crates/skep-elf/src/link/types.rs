@@ -1,6 +1,6 @@
 //! BTF and `.BTF.ext` of all objects joined.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use skep_btf::build::{BtfBuilder, IdMap};
 use skep_btf::ext::{BtfExt, CoreRelo, FuncInfo, LineInfo, SecRecords};
@@ -141,6 +141,7 @@ fn data_sections(
 ) -> Result<(), ElfError> {
     let mut order: Vec<&str> = Vec::new();
     let mut vars: HashMap<&str, Vec<SecVar>> = HashMap::new();
+    let mut listed: HashSet<(&str, TypeId)> = HashSet::new();
     for (number, unit) in units.iter().enumerate() {
         for section in &unit.data {
             if section.name == EXTERN || is_single(&section.name) {
@@ -160,7 +161,7 @@ fn data_sections(
                     continue;
                 }
                 let Some(ty) = ids.get(number, var.id) else { continue };
-                if list.iter().any(|v| v.ty == ty) {
+                if !listed.insert((section.name.as_str(), ty)) {
                     continue;
                 }
                 let offset = u64::from(var.offset).saturating_add(offset);
