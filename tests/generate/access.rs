@@ -28,8 +28,8 @@ mod ctx {
     /// len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, priority, ingress_ifindex,
     /// ifindex, tc_index, cb, hash.
     pub(super) const SKB_READ: [i16; 13] = [0, 4, 8, 12, 16, 20, 24, 32, 36, 40, 44, 48, 68];
-    /// mark, tc_index, priority, tc_classid.
-    pub(super) const CLS_WRITE: [i16; 4] = [8, 44, 32, 72];
+    /// mark, priority. Not tc_index and tc_classid, of which the kernel keeps 16 bits.
+    pub(super) const CLS_WRITE: [i16; 2] = [8, 32];
     pub(super) const XDP_DATA: i16 = 0;
     pub(super) const XDP_DATA_END: i16 = 4;
     /// ingress_ifindex, rx_queue_index.
@@ -387,6 +387,34 @@ impl Builder<'_> {
         if self.st.kind(ptr) == Kind::None {
             self.st.set(ptr, Kind::MapValue(left));
         }
+    }
+
+    /// A byte of two adjacent slots, at a masked offset.
+    pub(crate) fn stack_variable(&mut self) {
+        let whole = self.whole_slots();
+        let pairs: Vec<usize> =
+            whole.iter().copied().filter(|s| whole.contains(&(s + 1))).collect();
+        let Some(index) = self.writable_scalar() else { return };
+        let free: Vec<Reg> = self.st.writable().into_iter().filter(|r| *r != index).collect();
+        if pairs.is_empty() || free.is_empty() {
+            return;
+        }
+        let (low, ptr) = (self.rng.pick(&pairs) + 1, self.rng.pick(&free));
+        self.and_imm(index, 15);
+        self.stack_pointer(ptr, low);
+        let src = Src::Reg(index);
+        self.put(Insn::Alu { width: Width::W64, op: AluOp::Add, dst: ptr, src });
+        if self.rng.chance(50) {
+            let src = self.source();
+            // The pointer itself is no number to store.
+            let src = if src == Src::Reg(ptr) { Src::Imm(1) } else { src };
+            self.put(Insn::Store { size: Size::B, dst: ptr, off: 0, src });
+            self.st.stack[low] = Slot::Bytes(0xff);
+            self.st.stack[low - 1] = Slot::Bytes(0xff);
+        } else {
+            self.put(Insn::Load { size: Size::B, signed: false, dst: index, src: ptr, off: 0 });
+        }
+        self.st.set(ptr, Kind::None);
     }
 
     /// Puts a key on the stack and answers its slot.

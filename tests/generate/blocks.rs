@@ -57,12 +57,24 @@ pub(crate) struct Builder<'r> {
     nesting: u32,
     /// Legacy packet loads and calls exclude each other.
     pub(crate) legacy_loads: bool,
+    /// Whether offsets are bounded at random, which a verifier often refuses.
+    wild: bool,
+    /// What each function's first argument is.
+    first_args: [Kind; MAX_FUNCTIONS],
 }
+
+/// Functions of a program, the entry one included.
+const MAX_FUNCTIONS: usize = 3;
+/// Bytes behind a pointer that a function takes.
+const ARG_BYTES: u16 = 32;
 
 impl<'r> Builder<'r> {
     pub(crate) fn new(rng: &'r mut Rng, flavor: Flavor) -> Builder<'r> {
         let legacy_loads = flavor.is_skb() && rng.chance(50);
-        let functions = if legacy_loads { 1 } else { 1 + rng.below(3) };
+        let functions = if legacy_loads { 1 } else { 1 + rng.below(MAX_FUNCTIONS) };
+        let wild = rng.chance(30);
+        let first_args = [(); MAX_FUNCTIONS]
+            .map(|()| if rng.chance(40) { Kind::MapValue(ARG_BYTES) } else { Kind::Scalar });
         Builder {
             rng,
             flavor,
@@ -73,6 +85,8 @@ impl<'r> Builder<'r> {
             function: 0,
             nesting: 0,
             legacy_loads,
+            wild,
+            first_args,
         }
     }
 
@@ -147,8 +161,12 @@ impl<'r> Builder<'r> {
                 self.st.set(Reg::R6, Kind::Ctx);
                 self.st.pinned[6] = true;
             } else {
-                self.st.set(Reg::R1, Kind::Scalar);
+                self.st.set(Reg::R1, self.first_args[function]);
                 self.st.set(Reg::R2, Kind::Scalar);
+                if self.first_args[function] != Kind::Scalar {
+                    self.put(mov(Reg::R9, Reg::R1));
+                    self.st.set(Reg::R9, self.first_args[function]);
+                }
             }
             for reg in [Reg::R0, Reg::R7, Reg::R8] {
                 self.constant(reg);
@@ -174,7 +192,7 @@ impl<'r> Builder<'r> {
     }
 
     fn block(&mut self) {
-        match self.rng.below(26) {
+        match self.rng.below(if self.wild { 30 } else { 27 }) {
             0 => {
                 let dst = self.target();
                 self.constant(dst);
@@ -193,7 +211,9 @@ impl<'r> Builder<'r> {
             20..=22 => self.condition(),
             23 => self.repeat(),
             24 => self.call(),
-            _ => self.early_exit(),
+            25 => self.early_exit(),
+            26 => self.stack_variable(),
+            _ => self.wild_access(),
         }
     }
 
@@ -270,6 +290,79 @@ impl<'r> Builder<'r> {
                 let from = self.rng.pick(sizes);
                 self.put(Insn::MovSx { width, from, dst, src });
             }
+        }
+    }
+
+    /// An offset into a map value that comparisons and arithmetic bound, or fail to bound: soundness is decided here.
+    fn wild_access(&mut self) {
+        let held = self.st.holding(|k| matches!(k, Kind::MapValue(_)));
+        let Some(index) = self.writable_scalar() else { return };
+        if held.is_empty() {
+            return;
+        }
+        let base = self.rng.pick(&held);
+        let Kind::MapValue(len) = self.st.kind(base) else { return };
+        let free: Vec<Reg> =
+            self.st.writable().into_iter().filter(|r| *r != base && *r != index).collect();
+        if free.is_empty() || len < 8 {
+            return;
+        }
+        let ptr = self.rng.pick(&free);
+        let size = self.rng.pick(&[Size::B, Size::H, Size::W, Size::DW]);
+        let off = self.rng.below(usize::from(len - 7)) as i16;
+        let signed = size != Size::DW && self.rng.chance(30);
+        self.put(Insn::Load { size, signed, dst: index, src: base, off });
+        let mut jumps = Vec::new();
+        for _ in 0..2 + self.rng.below(5) {
+            let width = self.width();
+            match self.rng.below(4) {
+                0 | 1 => {
+                    let op = self.rng.pick(&JMP_OPS);
+                    let imm = self.rng.pick(&[0, 1, 7, 8, 15, 16, 24, 31, 32, -1, -8, -32]);
+                    let src = Src::Imm(imm);
+                    jumps.push(self.put(Insn::JumpIf { width, op, dst: index, src, off: 0 }));
+                }
+                2 => {
+                    let op = self.rng.pick(&[
+                        AluOp::And,
+                        AluOp::Add,
+                        AluOp::Sub,
+                        AluOp::Mul,
+                        AluOp::Rsh,
+                        AluOp::Arsh,
+                        AluOp::Lsh,
+                        AluOp::Xor,
+                        AluOp::Or,
+                    ]);
+                    let imm = match op {
+                        AluOp::Rsh | AluOp::Arsh | AluOp::Lsh => self.alu_imm(op, width),
+                        _ => self.rng.between(-8, 40) as i32,
+                    };
+                    self.put(Insn::Alu { width, op, dst: index, src: Src::Imm(imm) });
+                }
+                _ if self.rng.chance(50) => {
+                    self.put(Insn::Neg { width, dst: index });
+                }
+                _ => {
+                    let from = self.rng.pick(&[Size::B, Size::H]);
+                    self.put(Insn::MovSx { width, from, dst: index, src: index });
+                }
+            }
+        }
+        self.put(mov(ptr, base));
+        let (width, op) = (Width::W64, self.rng.pick(&[AluOp::Add, AluOp::Add, AluOp::Sub]));
+        self.put(Insn::Alu { width, op, dst: ptr, src: Src::Reg(index) });
+        self.st.set(ptr, Kind::None);
+        let off = self.rng.below(usize::from(len)) as i16;
+        let size = self.rng.pick(&[Size::B, Size::H, Size::W, Size::DW]);
+        if self.rng.chance(30) {
+            let src = Src::Imm(self.rng.imm());
+            self.put(Insn::Store { size, dst: ptr, off, src });
+        } else {
+            self.put(Insn::Load { size, signed: false, dst: index, src: ptr, off });
+        }
+        for jump in jumps {
+            self.land(jump);
         }
     }
 
@@ -366,13 +459,19 @@ impl<'r> Builder<'r> {
         if self.function + 1 >= self.functions {
             return;
         }
-        let (Some(a), Some(b)) = (self.scalar(), self.scalar()) else { return };
-        if b == Reg::R1 || self.st.pinned[1] || self.st.pinned[2] {
+        let callee = self.function + 1 + self.rng.below(self.functions - self.function - 1);
+        let fits = |k: Kind| match (self.first_args[callee], k) {
+            (Kind::MapValue(need), Kind::MapValue(len)) => len >= need,
+            (want, k) => want == k,
+        };
+        let first = self.st.holding(fits);
+        let Some(b) = self.scalar() else { return };
+        if first.is_empty() || b == Reg::R1 || self.st.pinned[1] || self.st.pinned[2] {
             return;
         }
+        let a = self.rng.pick(&first);
         self.put(mov(Reg::R1, a));
         self.put(mov(Reg::R2, b));
-        let callee = self.function + 1 + self.rng.below(self.functions - self.function - 1);
         let slot = self.put(Insn::Call(CallTarget::Local(0)));
         self.calls.push((slot, callee));
         self.st.after_call();

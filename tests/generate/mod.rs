@@ -122,7 +122,11 @@ pub fn generate(seed: u64) -> Generated {
     let mut insns = builder.finish();
     let mut comparable = Comparable::Yes;
     if rng.chance(45) {
-        comparable = mutate::one(&mut rng, &mut insns);
+        for _ in 0..1 + rng.below(2) {
+            if mutate::one(&mut rng, &mut insns) == Comparable::No {
+                comparable = Comparable::No;
+            }
+        }
     }
     let packet = packet(&mut rng);
     Generated { flavor, insns, packet, comparable }

@@ -151,8 +151,7 @@ impl Scalar {
     ///
     /// The order and the number of rounds are those of Linux 6.18: one more would at times know more
     /// than the kernel does, and the log would differ.
-    // SOUND: every step only intersects a part with what another part implies for it, so no number that
-    // all parts admit is lost.
+    // SOUND: every step gives a part what other parts imply for it, so no number that all parts admit is lost.
     #[must_use]
     pub fn synced(mut self) -> Scalar {
         self.learn_from_bits();
@@ -221,11 +220,12 @@ impl Scalar {
             below(self.s64.max as u64) as i64,
         ));
         let is_small = self.s64.min >= i64::from(i32::MIN) && self.s64.max <= i64::from(i32::MAX);
-        // DEVIATION: the kernel takes over the 32-bit bounds even where a 64-bit one is tighter.
+        // The kernel takes the 32-bit bounds over even where a 64-bit one was tighter; so does this, since
+        // programs are refused over the difference.
         if is_small && self.s32.min >= 0 {
             let (min, max) = (self.s32.min as u64, self.s32.max.max(0) as u64);
-            self.s64 = self.s64.intersect(Range::new(min as i64, max as i64));
-            self.u64 = self.u64.intersect(Range::new(min, max));
+            self.s64 = Range::new(min as i64, max as i64);
+            self.u64 = Range::new(min, max);
         }
     }
 

@@ -56,3 +56,10 @@ fn abstraction(set: &[u64]) -> Scalar {
         s32: Range::new(s.s32.min.min(v as i32), s.s32.max.max(v as i32)),
     })
 }
+
+/// Whether `after` says no less than `before`; where it takes the bounds of a low half over, as the kernel does, other
+/// bounds may have been tighter.
+fn narrows(before: &Scalar, after: &Scalar) -> bool {
+    let took_low_half = after.s32.min >= 0 && after.u64.max <= i32::MAX as u64;
+    after.is_subset_of(before) || took_low_half
+}
