@@ -6,7 +6,7 @@ use crate::packet::{Redirect, Skb, SkbView, XdpBuff, skb_field as sf, xdp_field 
 use crate::prog_type::ProgKind;
 use skep_abi::Errno;
 use skep_maps::slot;
-use skep_vm::{Context, MemContext, Runtime, SystemHost};
+use skep_vm::{Context, MemContext, Mode, Runtime, SystemHost, Trap, TrapKind};
 use std::time::Instant;
 
 /// What a test run gets.
@@ -51,7 +51,16 @@ impl System {
         let mut printed = Vec::new();
         let mut host = SystemHost::new(|text: &[u8]| printed.push(text.to_vec()));
         let guard = slot::acquire();
-        let mut rt = Runtime::new(&mut host, guard.slot(), self.mode);
+        let mode = match prog.kind() {
+            // Verification allows any offset below the limit, whatever the context's length.
+            ProgKind::Syscall => Mode::Checked,
+            ProgKind::SocketFilter
+            | ProgKind::SchedCls
+            | ProgKind::SchedAct
+            | ProgKind::Xdp
+            | ProgKind::Seccomp => self.mode,
+        };
+        let mut rt = Runtime::new(&mut host, guard.slot(), mode);
         let mut out = match prog.kind() {
             ProgKind::SocketFilter => run_skb(prog, run, SkbView::Network, &mut rt),
             ProgKind::SchedCls | ProgKind::SchedAct => run_skb(prog, run, SkbView::Link, &mut rt),
@@ -257,13 +266,24 @@ fn run_syscall(
     if given.len() > max {
         return Err(RunError::refused(Errno::EINVAL, "the context is longer than 65,535 bytes"));
     }
-    // Verification allows any offset below the limit, so all of it must be there.
-    let mut padded = given.to_vec();
-    padded.resize(max, 0);
-    let mut ctx = MemContext::new(&padded);
-    let mut out = repeat(prog, &mut ctx, run, rt)?;
+    let mut ctx = MemContext::new(given);
+    let base = ctx.ctx_mem().addr();
+    let mut out = repeat(prog, &mut ctx, run, rt).map_err(|e| past_ctx(e, base, max))?;
     out.duration_ns = 0;
     out.ctx_out = ctx.to_vec();
-    out.ctx_out.truncate(given.len());
     Ok(out)
+}
+
+/// The run's error where the program reads more of the context than there is.
+///
+/// DEVIATION: the kernel knows from verification how much the program reads at most, and does not begin.
+fn past_ctx(error: RunError, base: u64, max: usize) -> RunError {
+    match &error {
+        RunError::Trap(Trap { kind: TrapKind::BadAccess { addr, .. }, .. })
+            if (base..base + max as u64).contains(addr) =>
+        {
+            RunError::refused(Errno::EINVAL, "the context is shorter than what the program reads")
+        }
+        _ => error,
+    }
 }
