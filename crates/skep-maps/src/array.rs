@@ -185,8 +185,9 @@ pub(crate) fn for_each_index(
 ) -> u64 {
     for index in 0..max_entries {
         // Each call has its own key, so that what the callback does to it cannot change the walk.
-        let key = index;
-        let go_on = each((&raw const key).expose_provenance() as u64, value_addr(index));
+        // `mut`, since programs read it by atomic loads, which want memory that could be written.
+        let mut key = index;
+        let go_on = each((&raw mut key).expose_provenance() as u64, value_addr(index));
         if !go_on {
             return u64::from(index) + 1;
         }
