@@ -12,6 +12,9 @@ use crate::layout::{DataSection, Var};
 use crate::maps::{Site, SitedMap};
 use crate::model::{MapDef, MapKind, StructOpsDef};
 
+/// Most bytes that the variables of a section may have.
+const MAX_TOTAL: usize = 1 << 26;
+
 /// Whether a section holds struct_ops variables, by its name.
 pub(crate) fn is_section(name: &str) -> bool {
     matches!(name.strip_prefix('?').unwrap_or(name), ".struct_ops" | ".struct_ops.link")
@@ -28,9 +31,18 @@ pub(crate) fn read(
     };
     let btf = btf.ok_or_else(need)?;
     let vars = &data.iter().find(|d| d.name == section.name).ok_or_else(need)?.vars;
+    // Variables may overlap, so the section's size is no limit.
+    let mut total = 0usize;
     vars.iter()
         .map(|var| {
-            read_one(btf, section, var).map_err(|e| e.in_section(section.name).of_symbol(&var.name))
+            let located = |e: ElfError| e.in_section(section.name).of_symbol(&var.name);
+            let map = read_one(btf, section, var).map_err(located)?;
+            total = total.saturating_add(map.map.value_size as usize);
+            if total > MAX_TOTAL {
+                let m = format!("the section's variables have more than {MAX_TOTAL} bytes");
+                return Err(located(ElfError::new(m)));
+            }
+            Ok(map)
         })
         .collect()
 }
