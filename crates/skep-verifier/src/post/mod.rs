@@ -10,6 +10,7 @@ mod stack;
 use crate::prog::{LoadRequest, SubprogInfo, VerifiedProg};
 use crate::reject::VerifyError;
 use crate::walk::Walk;
+use skep_btf::TypeId;
 
 /// Runs all passes on a program that was walked without a refusal.
 pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg, VerifyError> {
@@ -48,6 +49,6 @@ pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg,
 }
 
 fn name_of(walk: &Walk<'_>, btf_func: u32) -> Option<String> {
-    let _ = (walk, btf_func);
-    None
+    let name = walk.env.btf()?.type_by_id(TypeId(btf_func))?.name();
+    (!name.is_empty()).then(|| name.to_owned())
 }
