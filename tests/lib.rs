@@ -1,6 +1,7 @@
 //! What the test binaries share: the live kernel and Skep as two callers of the same source.
 
 pub mod differential;
+pub mod examples;
 pub mod generate;
 pub mod native;
 pub mod random;

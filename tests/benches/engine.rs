@@ -3,14 +3,12 @@
 //! `cargo bench -p skep-tests --bench engine`. The kernel's program is compiled by its JIT, and its time
 //! is what `BPF_PROG_TEST_RUN` reports over many repetitions; Skep's is measured in the same way.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use skep::{LoadOptions, System, TestRun};
-use skep_cli::capture::{Item, Reader};
 use skep_elf::{Object, OpenOptions};
 use skep_host::kernel;
-use skep_tests::{has_live_kernel, native::Native};
+use skep_tests::{examples, has_live_kernel, native::Native};
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("ipproto.bpf.o", "ipproto"),
@@ -20,24 +18,6 @@ const EXAMPLES: &[(&str, &str)] = &[
 ];
 const REPEAT: u32 = 2_000;
 const LOADS: u32 = 50;
-
-fn example(file: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples").join(file);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-/// Every tenth packet of the example capture.
-fn packets() -> Vec<Vec<u8>> {
-    let capture = example("traffic.pcapng");
-    let mut reader = Reader::new(capture.as_slice()).expect("a capture");
-    let mut packets = Vec::new();
-    while let Some(item) = reader.next().expect("an intact capture") {
-        if let Item::Packet(packet) = item {
-            packets.push(packet.data.to_vec());
-        }
-    }
-    packets.into_iter().step_by(10).collect()
-}
 
 /// The fastest of several goes: what disturbs only ever adds.
 fn fastest(goes: u32, mut run: impl FnMut()) -> Duration {
@@ -56,13 +36,15 @@ fn main() {
     if !has_live_kernel() {
         return;
     }
-    let packets = packets();
+    // Every tenth packet of the example capture.
+    let packets: Vec<_> = examples::packets().into_iter().step_by(10).collect();
     println!(
         "{:<12} {:>16} {:>16} {:>7}",
         "a packet", "kernel JIT, ns", "interpreter, ns", "ratio"
     );
     for (file, program) in EXAMPLES {
-        let object = Object::open(program, &example(file), &OpenOptions::default()).expect("opens");
+        let object =
+            Object::open(program, &examples::read(file), &OpenOptions::default()).expect("opens");
         let native = Native::load(&object).expect("loads natively");
         let system = System::new();
         let loaded = system.load_object(&object, &LoadOptions::default()).expect("loads on Skep");
@@ -85,7 +67,8 @@ fn main() {
     println!();
     println!("{:<12} {:>16} {:>16} {:>7}", "a load", "kernel, µs", "Skep, µs", "ratio");
     for (file, program) in EXAMPLES {
-        let object = Object::open(program, &example(file), &OpenOptions::default()).expect("opens");
+        let object =
+            Object::open(program, &examples::read(file), &OpenOptions::default()).expect("opens");
         let theirs = fastest(LOADS, || drop(Native::load(&object).expect("loads natively")));
         let system = System::new();
         let ours = fastest(LOADS, || {

@@ -2,33 +2,15 @@
 //! equal packets, and in the end equal maps.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use skep::{LoadOptions, Loaded, RunError, System, TestRun};
-use skep_cli::capture::{Item, Reader};
 use skep_elf::{MapDef, Object, OpenOptions};
 use skep_host::kernel::{self, KernelMap};
 use skep_maps::MapOps;
+use skep_tests::examples::{self, packets};
 use skep_tests::{has_live_kernel, native::Native};
 
 type Dump = BTreeMap<Vec<u8>, Vec<u8>>;
-
-fn example(file: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples").join(file);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn packets() -> Vec<Vec<u8>> {
-    let capture = example("traffic.pcapng");
-    let mut reader = Reader::new(capture.as_slice()).expect("a capture");
-    let mut packets = Vec::new();
-    while let Some(item) = reader.next().expect("an intact capture") {
-        if let Item::Packet(packet) = item {
-            packets.push(packet.data.to_vec());
-        }
-    }
-    packets
-}
 
 /// What of a value must be equal. The time at the end of a connection is left out. Values of per-CPU
 /// maps are added up, since the two callers need not run on the same CPU: the examples hold nothing
@@ -97,7 +79,7 @@ fn compare(file: &str, program: &str) {
         return;
     }
     let name = file.split('.').next().unwrap_or(file);
-    let object = Object::open(name, &example(file), &OpenOptions::default()).expect("opens");
+    let object = Object::open(name, &examples::read(file), &OpenOptions::default()).expect("opens");
     let native = Native::load(&object).unwrap_or_else(|e| panic!("live kernel: {e}"));
     let system = System::with_checks();
     let loaded = system
@@ -154,7 +136,7 @@ fn classic() {
     if !has_live_kernel() {
         return;
     }
-    let text = String::from_utf8(example("dns-or-http.cbpf")).expect("text");
+    let text = String::from_utf8(examples::read("dns-or-http.cbpf")).expect("text");
     let filter = skep_abi::insn::cbpf::parse(&text).expect("a filter");
     let insns = skep_abi::insn::cbpf::translate(&filter, skep_abi::insn::cbpf::Flavor::Socket)
         .expect("translates");

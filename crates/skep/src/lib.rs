@@ -5,6 +5,24 @@
 //! - [`helper`], [`prog_type`]: one descriptor for each helper and program type, next to its code.
 //! - [`packet`]: packets as programs see them.
 //! - [`features`]: what is supported, as data and as `docs/SUPPORT.md`.
+//!
+//! ```
+//! use skep::{LoadOptions, System, TestRun};
+//! use skep_elf::{Object, OpenOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
+//! # let packet = vec![0; 64];
+//! let file = std::fs::read("examples/ipproto.bpf.o")?;
+//! let object = Object::open("ipproto", &file, &OpenOptions::default())?;
+//! let system = System::new();
+//! let loaded = system.load_object(&object, &LoadOptions::default())?;
+//! let program = loaded.program("ipproto").ok_or("no such program")?;
+//! let out = system.test_run(program, &TestRun { data_in: &packet, ..TestRun::default() })?;
+//! assert_eq!(out.retval, skep_abi::uapi::XDP_PASS);
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod features;
