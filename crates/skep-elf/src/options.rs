@@ -11,7 +11,8 @@ pub enum EndianPolicy {
     /// Accept only the byte order of the host.
     #[default]
     Host,
-    /// Convert instructions, BTF and map data of known type to the byte order of the host.
+    /// Convert instructions and BTF to the byte order of the host, for reading the object. The initial bytes of global
+    /// data stay as in the file, so what uses them is for a machine of the other order to run.
     Convert,
 }
 
