@@ -96,7 +96,14 @@ fn headers(source: &Path, include: &Path) -> Result<(), Box<dyn Error>> {
     let vmlinux = include.join("vmlinux.h");
     if !vmlinux.exists() {
         let btf = Btf::parse(&fs::read("/sys/kernel/btf/vmlinux")?)?;
-        fs::write(&vmlinux, dump::c(&btf)?)?;
+        // The guard tells libbpf's headers which names to use; the pragma makes accesses relocatable.
+        let text = format!(
+            "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n\
+             #pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)\n\
+             {}\n#pragma clang attribute pop\n#endif\n",
+            dump::c(&btf)?
+        );
+        fs::write(&vmlinux, text)?;
     }
     for entry in fs::read_dir(source.join("tools/lib/bpf"))? {
         let path = entry?.path();
