@@ -1,6 +1,5 @@
 //! Classic BPF against the live kernel: the same filters are valid, and translated ones mean the same.
 
-use super::has_kernel;
 use skep::{System, TestRun};
 use skep_abi::insn::cbpf::{AD_OFF, Flavor, SockFilter, check, image_program};
 use skep_host::kernel::{ClassicSocket, seccomp_accepts};
@@ -18,7 +17,7 @@ fn any_code(rng: &mut Rng) -> u16 {
 
 #[test]
 fn sockets_take_the_filters_that_check_takes() {
-    if !has_kernel("sockets_take_the_filters_that_check_takes") {
+    if !skep_tests::has_live_kernel() {
         return;
     }
     let mut rng = Rng::new(1);
@@ -70,7 +69,7 @@ fn compare(filter: &[SockFilter], valid: &mut u32, invalid: &mut u32) {
 
 #[test]
 fn seccomp_takes_the_filters_that_check_takes() {
-    if !has_kernel("seccomp_takes_the_filters_that_check_takes") {
+    if !skep_tests::has_live_kernel() {
         return;
     }
     const ALLOW: SockFilter = f(0x06, 0, 0, 0x7fff_0000);
@@ -147,7 +146,7 @@ fn random_filter(rng: &mut Rng, shift: u32) -> Vec<SockFilter> {
 
 #[test]
 fn translated_filters_do_what_the_kernel_does() {
-    if !has_kernel("translated_filters_do_what_the_kernel_does") {
+    if !skep_tests::has_live_kernel() {
         return;
     }
     let system = System::with_checks();

@@ -1,6 +1,5 @@
 //! Every opcode, well formed and not, loaded into the live kernel: its text and its complaint must be ours.
 
-use super::has_kernel;
 use skep_abi::insn::disasm::{Names, NoNames, disasm};
 use skep_abi::insn::{Form, Insn, RawInsn, decode};
 use std::collections::BTreeSet;
@@ -65,7 +64,7 @@ fn listed() -> BTreeSet<u8> {
 
 #[test]
 fn text_is_the_verifier_logs() {
-    if !has_kernel("text_is_the_verifier_logs") {
+    if !skep_tests::has_live_kernel() {
         return;
     }
     let mut compared = 0u32;
@@ -121,7 +120,7 @@ fn text_is_the_verifier_logs() {
 
 #[test]
 fn subprogram_calls_print_as_in_the_log() {
-    if !has_kernel("subprogram_calls_print_as_in_the_log") {
+    if !skep_tests::has_live_kernel() {
         return;
     }
     let program = [
@@ -153,7 +152,7 @@ fn complaint(log: &str) -> &str {
 
 #[test]
 fn what_does_not_decode_is_what_the_kernel_refuses() {
-    if !has_kernel("what_does_not_decode_is_what_the_kernel_refuses") {
+    if !skep_tests::has_live_kernel() {
         return;
     }
     // What the kernel says of jumps and pseudo sources before it looks at fields.
