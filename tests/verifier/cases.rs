@@ -4,7 +4,7 @@
 //! A file holds cases of one topic. A case begins with `== name`; lines that begin with `@` say of what type it is
 //! (`@ socket`, `tc`, `xdp`, `syscall`; tc if none is given), whether the loader is unprivileged (`@ unpriv`: the kernel is
 //! not asked) and where the kernel judges otherwise (`@ kernel accepts: reason`, `@ kernel rejects: reason`, `@ kernel
-//! says: message`). The rest is a program in the kernel's notation. `;! text` behind an instruction says that the
+//! says: message`, or `@ kernel not asked: reason`). The rest is a program in the kernel's notation. `;! text` behind an instruction says that the
 //! program is rejected there, with that text in the message; without one it must be accepted.
 //! Maps 0 to 6 are those of [`crate::testenv::maps`].
 
@@ -126,6 +126,7 @@ fn apply(case: &mut Case, directive: &str) {
             case.privilege = Privilege::Unprivileged;
             case.kernel = Kernel::NotAsked;
         }
+        d if d.starts_with("kernel not asked: ") => case.kernel = Kernel::NotAsked,
         d if d.starts_with("kernel accepts: ") => case.kernel = Kernel::Accepts,
         d if d.starts_with("kernel rejects: ") => case.kernel = Kernel::Rejects,
         d => match d.strip_prefix("kernel says: ") {

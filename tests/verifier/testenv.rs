@@ -69,7 +69,13 @@ static COMMON: &[HelperProto] = &[
     ),
     helper!(BPF_FUNC_ktime_get_ns, "ktime_get_ns", [], Integer),
     helper!(BPF_FUNC_get_prandom_u32, "get_prandom_u32", [], Integer),
-    helper!(BPF_FUNC_tail_call, "tail_call", [Ctx, ConstMap, Anything], TailCall),
+    helper!(
+        BPF_FUNC_tail_call,
+        "tail_call",
+        [Ctx, ConstMap, Anything],
+        TailCall,
+        changes_pkt_data = true
+    ),
     helper!(
         BPF_FUNC_trace_printk,
         "trace_printk",

@@ -196,6 +196,7 @@ kinds! {
         "invalid access to map key, key_size={mem_size} off={off} size={size}";
     MapWriteForbidden { mem_size: u32, off: i64, size: u64 } = EACCES,
         "write into map forbidden, value_size={mem_size} off={off} size={size}";
+    MapReadOnly { } = EACCES, "write into map forbidden";
     MapReadForbidden { mem_size: u32, off: i64, size: u64 } = EACCES,
         "read from map forbidden, value_size={mem_size} off={off} size={size}";
     WriteKey { reg: u8 } = EACCES, "write to change key R{reg} not allowed";

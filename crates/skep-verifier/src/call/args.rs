@@ -86,7 +86,8 @@ impl Walk<'_> {
             self.mark_precise(r)?;
         } else {
             check_type(reg.kind, arg, r)?;
-            if reg.kind == RegKind::Ctx {
+            // SOUND: a moved function pointer would name an instruction that was never verified as an entry.
+            if matches!(reg.kind, RegKind::Ctx | RegKind::Func(_)) {
                 self.check_unmoved(r)?;
             }
         }

@@ -6,6 +6,7 @@
 use crate::domain::Scalar;
 use crate::env::Callback;
 use crate::pre::MapId;
+use crate::reject::RejectKind;
 use crate::state::{CallbackFrame, Frame, RegKind, RegState};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
@@ -25,7 +26,13 @@ impl Walk<'_> {
         match kind {
             Callback::None => return Err(Stop::Bug("no callback to schedule")),
             Callback::Loop => {
-                let max = caller.regs[Reg::R1.index()].num.umax();
+                let rounds = caller.regs[Reg::R1.index()];
+                if !rounds.is_scalar() {
+                    // SOUND: the bounds of a pointer are those of its offset, not of how often the helper calls.
+                    let (reg, ty) = (Reg::R1.num(), rounds.kind.name());
+                    return Err(RejectKind::ArgType { reg, ty, expected: "scalar".into() }.into());
+                }
+                let max = rounds.num.umax();
                 let depth = u64::from(caller.callback_depth);
                 let ctx = caller.regs[Reg::R3.index()];
                 self.mark_precise(Reg::R1)?;

@@ -8,10 +8,11 @@ use crate::state::{RegKind, RegState};
 use crate::walk::{Flow, Res, Stop, Walk};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::{
-    BPF_FUNC_for_each_map_elem, BPF_FUNC_map_delete_elem, BPF_FUNC_map_lookup_elem,
-    BPF_FUNC_map_lookup_percpu_elem, BPF_FUNC_map_update_elem, BPF_FUNC_tail_call,
-    BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH,
-    BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PROG_ARRAY,
+    BPF_F_RDONLY_PROG, BPF_FUNC_for_each_map_elem, BPF_FUNC_map_delete_elem,
+    BPF_FUNC_map_lookup_elem, BPF_FUNC_map_lookup_percpu_elem, BPF_FUNC_map_update_elem,
+    BPF_FUNC_tail_call, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH,
+    BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH,
+    BPF_MAP_TYPE_PROG_ARRAY,
 };
 
 impl Walk<'_> {
@@ -107,6 +108,11 @@ impl Walk<'_> {
             BPF_FUNC_tail_call => map.map_type == BPF_MAP_TYPE_PROG_ARRAY,
             _ => true,
         };
+        // SOUND: what is constant to the verifier must be so for the program's own helper calls too.
+        let changes = matches!(func, BPF_FUNC_map_update_elem | BPF_FUNC_map_delete_elem);
+        if ok && changes && map.flags & BPF_F_RDONLY_PROG != 0 {
+            return Err(RejectKind::MapReadOnly {}.into());
+        }
         if ok {
             return Ok(());
         }

@@ -114,7 +114,7 @@ impl Walk<'_> {
         check_alignment(&ptr, a)?;
         let loaded = match ptr.kind {
             RegKind::Stack(frame) => {
-                return self.access_stack(frame, &ptr, a, dir);
+                return self.access_stack(frame, &ptr, a, self.lend(frame, a, dir));
             }
             RegKind::Ctx => self.check_ctx(&ptr, a, dir)?,
             RegKind::MapValue(map) => self.check_map_value(map, &ptr, a, dir)?,
@@ -134,6 +134,22 @@ impl Walk<'_> {
             self.mark_loaded(dst, loaded, a.size, extend);
         }
         Ok(())
+    }
+
+    /// What a store into a frame leaves there, where that outlives what is stored.
+    // SOUND: a key is lent to a callback for one call; a frame below the running one may be there when it is gone.
+    // DEVIATION: the kernel lets the caller of the callback read what was the key.
+    fn lend(&self, frame: u8, a: MemAccess, dir: Direction) -> Direction {
+        match dir {
+            Direction::Write { value: Value::Reg(r) }
+                if a.size == Size::DW
+                    && usize::from(frame) != self.cur.cur_idx()
+                    && matches!(self.cur.reg(r).kind, RegKind::MapKey(_)) =>
+            {
+                Direction::Write { value: Value::Unknown }
+            }
+            Direction::Write { .. } | Direction::Read { .. } => dir,
+        }
     }
 
     /// Puts what was loaded into a register, as wide as the load.

@@ -79,31 +79,68 @@ fn use_def(insn: &Insn, env: &dyn Env) -> UseDef {
     }
 }
 
-/// Registers live before each slot, by iteration to the least fixed point; and those that each slot touches.
+/// Which slots may run right before each slot: those of slot `i` are `from[start[i]..start[i + 1]]`.
+struct Preds {
+    start: Vec<u32>,
+    from: Vec<u32>,
+}
+
+impl Preds {
+    fn of(insns: &[Insn]) -> Preds {
+        let edges = || {
+            (0u32..).zip(insns).flat_map(|(idx, insn)| {
+                let succ = successors(insn, idx);
+                let inside = |t: i64| usize::try_from(t).ok().filter(|t| *t < insns.len());
+                [succ.next, succ.jump]
+                    .into_iter()
+                    .flatten()
+                    .filter_map(inside)
+                    .map(move |t| (idx, t))
+            })
+        };
+        let mut start = vec![0u32; insns.len() + 1];
+        for (_, to) in edges() {
+            start[to + 1] += 1;
+        }
+        for i in 0..insns.len() {
+            start[i + 1] += start[i];
+        }
+        let mut fill = start.clone();
+        let mut from = vec![0u32; start[insns.len()] as usize];
+        for (idx, to) in edges() {
+            from[fill[to] as usize] = idx;
+            fill[to] += 1;
+        }
+        Preds { start, from }
+    }
+
+    fn get(&self, idx: usize) -> &[u32] {
+        let at = |i: usize| self.start.get(i).map_or(0, |s| *s as usize);
+        self.from.get(at(idx)..at(idx + 1)).unwrap_or_default()
+    }
+}
+
+/// Registers live before each slot, the least fixed point; and those that each slot touches.
+///
+/// Each register of a slot becomes live once, so the work is linear in the program's length whatever its jumps.
 pub(super) fn registers(insns: &[Insn], env: &dyn Env) -> (Vec<u16>, Vec<u16>) {
     let facts: Vec<UseDef> = insns.iter().map(|i| use_def(i, env)).collect();
-    let mut live = vec![0u16; insns.len()];
-    loop {
-        let mut changed = false;
-        for idx in (0..insns.len()).rev() {
-            let (Some(insn), Some(f)) = (insns.get(idx), facts.get(idx)) else { continue };
-            let succ = successors(insn, idx as u32);
-            let out = [succ.next, succ.jump]
-                .into_iter()
-                .flatten()
-                .filter_map(|t| live.get(usize::try_from(t).ok()?).copied())
-                .fold(0, |a, b| a | b);
-            let new = (out & !f.defs) | f.uses;
-            if let Some(l) = live.get_mut(idx)
-                && *l != new
-            {
+    let preds = Preds::of(insns);
+    let mut live: Vec<u16> = facts.iter().map(|f| f.uses).collect();
+    // From the end, where most facts come from.
+    let mut todo: Vec<u32> = (0..insns.len() as u32).collect();
+    while let Some(idx) = todo.pop() {
+        let after = live.get(idx as usize).copied().unwrap_or(0);
+        for &before in preds.get(idx as usize) {
+            let at = before as usize;
+            let (Some(f), Some(l)) = (facts.get(at), live.get_mut(at)) else { continue };
+            let new = *l | (after & !f.defs);
+            if new != *l {
                 *l = new;
-                changed = true;
+                todo.push(before);
             }
         }
-        if !changed {
-            let touched = facts.iter().map(|f| f.uses | f.defs).collect();
-            return (live, touched);
-        }
     }
+    let touched = facts.iter().map(|f| f.uses | f.defs).collect();
+    (live, touched)
 }

@@ -1,7 +1,8 @@
 //! Helpers that change what runs next: tail calls and loops. Facts: kernel/bpf/core.c, kernel/bpf/bpf_iter.c.
 
 use super::{
-    ANY, CTX, Callback, Cap, Helper, HelperProto, MAP, RetType, helper_of, proto, returns,
+    ANY, CTX, Callback, Cap, Helper, HelperProto, MAP, RetType, changes_pkt, helper_of, proto,
+    returns,
 };
 use crate::prog_type::ProgTypes;
 use crate::system::Program;
@@ -19,7 +20,8 @@ const LOOP: HelperProto = HelperProto {
 
 pub(super) static HELPERS: &[Helper] = &[
     helper_of(
-        returns(proto(12, "tail_call", &[CTX, MAP, ANY]), RetType::TailCall),
+        // In a function, the program that is called may change the packet and come back to the caller.
+        returns(changes_pkt(proto(12, "tail_call", &[CTX, MAP, ANY])), RetType::TailCall),
         (4, 2),
         ProgTypes::EXTENDED,
         tail_call,
