@@ -1,6 +1,6 @@
 //! The same program under two judges: the live kernel and Skep.
 //!
-//! [`compare`] asks both for a verdict and, where they accept, for the outcome of a run on the same packet and maps;
+//! [`campaign`] asks both for a verdict and, where they accept, for the outcome of a run on the same packet and maps;
 //! what it finds is a [`Class`]. [`kernel`] and [`skep`] are the two judges; [`super::generate`] makes the programs.
 
 pub mod campaign;

@@ -1,7 +1,7 @@
 //! Random programs that a verifier mostly accepts: the material of differential tests.
 //!
-//! [`generate`] builds a [`Generated`] program from a seed. [`state`] tracks what each register and stack
-//! slot holds, so that most of what [`blocks`] writes is valid; almost every second program gets one [`mutate`]d
+//! [`generate`] builds a [`Generated`] program from a seed. `state` tracks what each register and stack
+//! slot holds, so that most of what `blocks` writes is valid; almost every second program gets one `mutate`d
 //! instruction, so that verdicts differ too. Results depend on the packet and the maps only: no time, no randomness,
 //! no address ever reaches them, unless `comparable` says otherwise.
 

@@ -1,7 +1,7 @@
 //! [`Range`]: an inclusive interval of one machine integer type, signed or unsigned, 32 or 64 bits.
 //!
 //! A range whose `min` is above its `max` is empty; only refinement makes such ones, and only for
-//! branches that cannot happen. Neighbour: [`super::scalar`] keeps four of them for one value.
+//! branches that cannot happen. Neighbour: `scalar` keeps four of them for one value.
 #![expect(
     clippy::should_implement_trait,
     reason = "set operations under the names of the BPF operations that they model"
