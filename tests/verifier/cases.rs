@@ -4,7 +4,8 @@
 //! A file holds cases of one topic. A case begins with `== name`; lines that begin with `@` say of what type it is
 //! (`@ socket`, `tc`, `xdp`, `syscall`; tc if none is given), whether the loader is unprivileged (`@ unpriv`: the kernel is
 //! not asked) and where the kernel judges otherwise (`@ kernel accepts: reason`, `@ kernel rejects: reason`, `@ kernel
-//! says: message`, or `@ kernel not asked: reason`). The rest is a program in the kernel's notation. `;! text` behind an instruction says that the
+//! says: message`, or `@ kernel not asked: reason`). `@ at most N` says how many instructions Skep may process. The rest is a
+//! program in the kernel's notation. `;! text` behind an instruction says that the
 //! program is rejected there, with that text in the message; without one it must be accepted.
 //! Maps 0 to 6 are those of [`crate::testenv::maps`].
 
@@ -36,6 +37,8 @@ struct Case {
     insns: Vec<RawInsn>,
     /// Slot and message of the rejection.
     reject: Option<(u32, String)>,
+    /// Instructions processed at the most.
+    at_most: Option<u64>,
 }
 
 fn parse(file: &str, text: &str) -> Vec<Case> {
@@ -56,6 +59,7 @@ fn parse_case(name: String, body: &str) -> Case {
         kernel: Kernel::Same,
         insns: Vec::new(),
         reject: None,
+        at_most: None,
     };
     let (mut source, mut before_marked, mut message) = (String::new(), None, None);
     for line in body.lines() {
@@ -129,6 +133,10 @@ fn apply(case: &mut Case, directive: &str) {
         d if d.starts_with("kernel not asked: ") => case.kernel = Kernel::NotAsked,
         d if d.starts_with("kernel accepts: ") => case.kernel = Kernel::Accepts,
         d if d.starts_with("kernel rejects: ") => case.kernel = Kernel::Rejects,
+        d if d.starts_with("at most ") => {
+            case.at_most = d.strip_prefix("at most ").and_then(|n| n.parse().ok());
+            assert!(case.at_most.is_some(), "{}: at most what?", case.name);
+        }
         d => match d.strip_prefix("kernel says: ") {
             Some(message) => case.kernel = Kernel::Says(message.to_owned()),
             None => panic!("{}: unknown directive {d:?}", case.name),
@@ -148,7 +156,13 @@ fn judge(case: &Case) -> Result<(), String> {
     let got = verify(&req, &env, &mut log);
     let wrong = |what: String| Err(format!("{}: {what}\n{}", case.name, log.text()));
     match (&case.reject, got) {
-        (None, Ok(_)) => Ok(()),
+        (None, Ok(prog)) => {
+            let processed = prog.stats().insns_processed;
+            match case.at_most {
+                Some(max) if processed > max => wrong(format!("{processed} processed, not {max}")),
+                Some(_) | None => Ok(()),
+            }
+        }
         (None, Err(e)) => wrong(format!("should be accepted, but: {e}")),
         (Some((_, message)), Ok(_)) => wrong(format!("accepted, should be rejected: {message}")),
         (Some((slot, message)), Err(VerifyError::Rejected(r))) => {
@@ -280,4 +294,4 @@ macro_rules! topics {
     )*};
 }
 
-topics! { atomic basic bounded call jump known legacy map packet prune stack unpriv }
+topics! { atomic basic bounded call jump known legacy live map packet prune stack unpriv }

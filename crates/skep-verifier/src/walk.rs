@@ -8,7 +8,7 @@ use crate::env::{Env, Privilege, ProgTypeProps};
 use crate::log::{Log, LogLevel, LogState};
 use crate::pre::{Marks, Program};
 use crate::prog::{LoadRequest, VerifyStats};
-use crate::prune::{IdMap, Kept, StateId, Step, Visit};
+use crate::prune::{IdMap, Kept, SlotMasks, StateId, Step, Visit};
 use crate::reject::{Bug, Reject, RejectKind, VerifyError};
 use crate::state::{Frame, RegKind, RegState, VerifierState};
 use skep_abi::insn::{CallTarget, Insn, Reg};
@@ -81,6 +81,7 @@ struct Pending {
     state: VerifierState,
     parent: Option<StateId>,
     history: Vec<Step>,
+    written: SlotMasks,
     idx: u32,
     from: u32,
     log_mark: usize,
@@ -100,6 +101,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) parent: Option<StateId>,
     /// Instructions since then.
     pub(crate) history: Vec<Step>,
+    /// Stack slots overwritten as a whole since then.
+    pub(crate) written: SlotMasks,
     /// Slot that is looked at.
     pub(crate) idx: u32,
     pub(crate) facts: Vec<SlotFacts>,
@@ -144,6 +147,7 @@ impl<'a> Walk<'a> {
             },
             parent: None,
             history: Vec::new(),
+            written: SlotMasks::default(),
             idx: 0,
             facts: vec![SlotFacts::default(); len],
             stack_used,
@@ -333,10 +337,15 @@ impl<'a> Walk<'a> {
             return Err(RejectKind::TooManyPending { count: self.pending.len() }.into());
         }
         self.kept.add_branch(self.parent);
+        let mut written = self.written;
+        if state.frames.len() > self.cur.frames.len() {
+            written.enter(state.cur_idx());
+        }
         self.pending.push(Pending {
             state,
             parent: self.parent,
             history: self.history.clone(),
+            written,
             idx,
             from: self.idx,
             log_mark: self.log.mark(),
@@ -349,6 +358,7 @@ impl<'a> Walk<'a> {
         self.cur = p.state;
         self.parent = p.parent;
         self.history = p.history;
+        self.written = p.written;
         self.idx = p.idx;
         if self.log.level() == LogLevel::Path {
             self.log.rewind(p.log_mark);

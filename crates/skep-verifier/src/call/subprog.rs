@@ -37,6 +37,7 @@ impl Walk<'_> {
         }
         self.mark_caller_saved_lost();
         self.cur.frames.push(Rc::new(callee));
+        self.written.enter(self.cur.cur_idx());
         self.log_entered();
         Ok(Flow::To(target))
     }

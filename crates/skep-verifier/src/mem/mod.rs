@@ -200,7 +200,7 @@ impl Walk<'_> {
     /// A helper may access the memory behind a register (`check_helper_mem_access`).
     ///
     /// Stack memory that it fills without reading is returned, to be marked once all arguments are checked.
-    pub(crate) fn check_helper_mem(&self, r: Reg, m: HelperMem) -> Res<Option<RawFill>> {
+    pub(crate) fn check_helper_mem(&mut self, r: Reg, m: HelperMem) -> Res<Option<RawFill>> {
         let ptr = *self.cur.reg(r);
         match ptr.kind {
             RegKind::Packet(_) | RegKind::PacketMeta(_) => {

@@ -138,6 +138,7 @@ impl Walk<'_> {
         extend: Extend,
     ) -> Res<()> {
         let (slot_idx, byte) = locate(at);
+        self.note_slots_read(frame, slot_idx, slot_idx);
         let slot = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
         let whole = slot.spill_size() == 8 && size == Size::DW;
         if let Some(reg) = slot.spill().copied() {
@@ -215,6 +216,13 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Bytes may be read, from any place of a span on.
+    // SOUND: each slot that a byte of it may lie in counts as read.
+    fn note_span_read(&mut self, frame: u8, span: Span, size: u64) {
+        let last = span.max.saturating_add_unsigned(size.saturating_sub(1));
+        self.note_slots_read(frame, locate(span.min).0, locate(last).0);
+    }
+
     fn link_spill(&mut self, frame: u8, slot_idx: usize) -> Res<RegState> {
         let id = self.new_id();
         let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
@@ -244,6 +252,7 @@ impl Walk<'_> {
         extend: Extend,
     ) -> Res<()> {
         let size = u64::from(a.size.bytes());
+        self.note_span_read(frame, span, size);
         self.check_initialized(frame, a.base, span, size)?;
         let Some(dst) = into else { return Ok(()) };
         let f = self.frame_ref(frame)?;
@@ -261,6 +270,12 @@ impl Walk<'_> {
         let n = size.bytes() as usize;
         let old = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
         let spilled_ptr = old.spill().is_some_and(|r| r.is_pointer());
+        if size == Size::DW {
+            self.note_slot_written(frame, slot_idx);
+        } else if !self.is_privileged {
+            // The check below looks at what the slot held.
+            self.note_slots_read(frame, slot_idx, slot_idx);
+        }
         if !self.is_privileged && spilled_ptr && size != Size::DW {
             return Err(RejectKind::CorruptSpill {}.into());
         }
@@ -395,7 +410,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn check_helper_stack(
-        &self,
+        &mut self,
         frame: u8,
         ptr: &RegState,
         r: Reg,
@@ -417,6 +432,11 @@ impl Walk<'_> {
         }
         let raw =
             m.access == HelperAccess::Write && m.exact == Exact::Yes && span.fixed().is_some();
+        // SOUND: what a helper only fills is not read; nor does it count as overwritten, since a helper that fails may
+        // leave it. Without privilege the check below looks at what was there.
+        if !raw || !self.is_privileged {
+            self.note_span_read(frame, span, m.size);
+        }
         if !raw {
             self.check_initialized(frame, r, span, m.size)?;
         } else if !self.is_privileged {
@@ -451,6 +471,7 @@ impl Walk<'_> {
             return Ok(None);
         }
         let (slot_idx, byte) = locate(at);
+        self.note_slots_read(frame, slot_idx, slot_idx);
         let slot = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
         let bytes = slot.bytes.iter().skip(byte);
         let zeros = bytes.take_while(|b| **b == ByteKind::Zero).count() as u32;

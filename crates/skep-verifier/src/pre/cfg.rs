@@ -1,16 +1,10 @@
 //! The control flow graph: every slot is reachable, jumps land on instructions, and unprivileged programs do
-//! not loop. Finds where states are compared ([`Marks`]) and which slots lie on cycles.
+//! not loop. Finds where states are compared ([`Marks`]).
 
 use super::{Marks, Subprog, named_function, successors};
 use crate::env::{Callback, Env, HelperLookup, Privilege};
 use crate::reject::{Reject, RejectKind};
 use skep_abi::insn::{CallTarget, Insn};
-
-/// What [`check`] finds.
-pub(super) struct Graph {
-    pub(super) marks: Vec<Marks>,
-    pub(super) scc: Vec<u32>,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Color {
@@ -20,11 +14,13 @@ enum Color {
 }
 
 /// Checks the graph and marks its slots.
-pub(super) fn check(insns: &[Insn], subprogs: &[Subprog], env: &dyn Env) -> Result<Graph, Reject> {
+pub(super) fn check(
+    insns: &[Insn],
+    subprogs: &[Subprog],
+    env: &dyn Env,
+) -> Result<Vec<Marks>, Reject> {
     check_reachable(insns, subprogs, env)?;
-    let marks = mark(insns, env);
-    let scc = cycles(insns, &marks);
-    Ok(Graph { marks, scc })
+    Ok(mark(insns, env))
 }
 
 /// All edges, calls of functions included, in the order in which they are followed.
@@ -127,68 +123,4 @@ fn mark(insns: &[Insn], env: &dyn Env) -> Vec<Marks> {
         }
     }
     marks
-}
-
-/// Tarjan's algorithm without recursion: numbers the cycles from 1, 0 for slots on none.
-fn cycles(insns: &[Insn], marks: &[Marks]) -> Vec<u32> {
-    const UNSEEN: u32 = u32::MAX;
-    let n = insns.len();
-    let mut order = vec![UNSEEN; n];
-    let mut low = vec![0u32; n];
-    let mut on_stack = vec![false; n];
-    let mut scc = vec![0u32; n];
-    let (mut next_order, mut next_scc) = (0u32, 0u32);
-    let mut path: Vec<(usize, u8)> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
-    let targets = |at: usize| -> [Option<usize>; 2] {
-        let s = insns.get(at).map(|i| successors(i, at as u32));
-        let inside = |t: Option<i64>| usize::try_from(t?).ok().filter(|t| *t < n);
-        s.map_or([None, None], |s| [inside(s.next), inside(s.jump)])
-    };
-    for root in 0..n {
-        if order[root] != UNSEEN {
-            continue;
-        }
-        path.push((root, 0));
-        while let Some((at, step)) = path.last_mut() {
-            let at = *at;
-            if *step == 0 && order[at] == UNSEEN {
-                order[at] = next_order;
-                low[at] = next_order;
-                next_order += 1;
-                open.push(at);
-                on_stack[at] = true;
-            }
-            if let Some(edge) = targets(at).get(usize::from(*step)) {
-                *step += 1;
-                match *edge {
-                    Some(to) if order[to] == UNSEEN => path.push((to, 0)),
-                    Some(to) if on_stack[to] => low[at] = low[at].min(order[to]),
-                    Some(_) | None => {}
-                }
-                continue;
-            }
-            path.pop();
-            if let Some((parent, _)) = path.last() {
-                low[*parent] = low[*parent].min(low[at]);
-            }
-            if low[at] == order[at] {
-                // A helper that calls back is a loop around its call.
-                let calls_back = marks.get(at).is_some_and(|m| m.has(Marks::CALLS_CALLBACK));
-                let to_self = calls_back || targets(at).contains(&Some(at));
-                let first = open.iter().rposition(|x| *x == at).unwrap_or(0);
-                let members = open.split_off(first);
-                if members.len() > 1 || to_self {
-                    next_scc += 1;
-                }
-                for m in members.iter().copied() {
-                    on_stack[m] = false;
-                    if members.len() > 1 || to_self {
-                        scc[m] = next_scc;
-                    }
-                }
-            }
-        }
-    }
-    scc
 }

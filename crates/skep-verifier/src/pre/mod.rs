@@ -1,7 +1,7 @@
 //! What is known before any path is walked: [`Program`].
 //!
 //! One pass a file, in the kernel's order: [`resolve`] (decoding, maps), [`subprog`] (functions, jump ranges),
-//! [`cfg`] (reachability, back-edges, prune points, cycles), [`liveness`] (registers live before each slot).
+//! [`cfg`] (reachability, back-edges, prune points), [`liveness`] (registers live before each slot).
 
 mod cfg;
 mod liveness;
@@ -31,8 +31,6 @@ pub(crate) struct Program {
     pub(crate) live_before: Vec<u16>,
     /// Registers that each slot reads or writes, as a bit mask.
     pub(crate) touched: Vec<u16>,
-    /// Cycle that each slot lies on; 0 is none.
-    pub(crate) scc: Vec<u32>,
     /// Maps that the program names, with their inner maps.
     pub(crate) maps: MapTable,
 }
@@ -113,16 +111,7 @@ pub(crate) fn prepare(req: &LoadRequest, env: &dyn Env) -> Result<Program, Verif
     let subprogs = subprog::find(&insns, req, env)?;
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
     let maps = resolve::resolve_maps(&insns, env)?;
-    let graph = cfg::check(&insns, &subprogs, env)?;
+    let marks = cfg::check(&insns, &subprogs, env)?;
     let (live_before, touched) = liveness::registers(&insns, env);
-    Ok(Program {
-        insns,
-        subprogs,
-        subprog_of,
-        marks: graph.marks,
-        live_before,
-        touched,
-        scc: graph.scc,
-        maps,
-    })
+    Ok(Program { insns, subprogs, subprog_of, marks, live_before, touched, maps })
 }

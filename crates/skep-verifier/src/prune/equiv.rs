@@ -1,6 +1,7 @@
 //! Whether a kept state covers another: every concrete machine of the new one is one of the old one, in all that the
 //! proofs from the old one depended on.
 
+use super::SlotMasks;
 use crate::pre::Program;
 use crate::state::{ByteKind, Frame, PacketRange, RegKind, RegState, StackSlot, VerifierState};
 
@@ -68,6 +69,8 @@ pub(crate) struct Compare<'a> {
     pub(crate) prog: &'a Program,
     pub(crate) is_privileged: bool,
     pub(crate) exact: Exactness,
+    /// Slots of the old state that may be read on a path from it.
+    pub(crate) reads: SlotMasks,
     pub(crate) ids: &'a mut IdMap,
 }
 
@@ -85,15 +88,16 @@ impl Compare<'_> {
         }
         self.ids.clear(first_temp_id);
         let inner = old.frames.iter().skip(1).map(|f| f.callsite).chain([idx]);
-        old.frames.iter().zip(&cur.frames).zip(inner).all(|((o, c), at)| {
+        let frames = old.frames.iter().zip(&cur.frames).enumerate();
+        frames.zip(inner).all(|((n, (o, c)), at)| {
             o.callsite == c.callsite
                 && o.subprog == c.subprog
                 && o.callback == c.callback
-                && self.frame_covers(o, c, at)
+                && self.frame_covers(o, c, self.reads.frame(n), at)
         })
     }
 
-    fn frame_covers(&mut self, old: &Frame, cur: &Frame, at: u32) -> bool {
+    fn frame_covers(&mut self, old: &Frame, cur: &Frame, read: u64, at: u32) -> bool {
         if old.callback_depth > cur.callback_depth {
             return false;
         }
@@ -104,7 +108,7 @@ impl Compare<'_> {
                 return false;
             }
         }
-        self.stack_covers(old, cur)
+        self.stack_covers(old, cur, read)
     }
 
     fn reg_covers(&mut self, old: &RegState, cur: &RegState) -> bool {
@@ -157,12 +161,16 @@ impl Compare<'_> {
             && cur.num.is_subset_of(&old.num)
     }
 
-    fn stack_covers(&mut self, old: &Frame, cur: &Frame) -> bool {
+    fn stack_covers(&mut self, old: &Frame, cur: &Frame, read: u64) -> bool {
         if self.exact == Exactness::Exact && old.stack.len() != cur.stack.len() {
             return false;
         }
         let none = StackSlot::INVALID;
         for (n, o) in old.stack.iter().enumerate() {
+            // SOUND: a slot that no path from the old state reads cannot matter (see `live`).
+            if read >> (n & 63) & 1 == 0 {
+                continue;
+            }
             let c = cur.stack.get(n).unwrap_or(&none);
             if !self.slot_covers(o, c) {
                 return false;

@@ -1,6 +1,7 @@
 //! The states that are kept at prune points: [`Kept`], a slab with one list for each slot.
 
-use super::Step;
+use super::loops::Waits;
+use super::{SlotMasks, Step};
 use crate::state::VerifierState;
 
 /// A kept state.
@@ -18,6 +19,12 @@ pub(crate) struct KeptState {
     pub(crate) parent: Option<StateId>,
     /// Instructions from there to here.
     pub(crate) history: Vec<Step>,
+    /// Stack slots overwritten as a whole from there to here.
+    pub(crate) written: SlotMasks,
+    /// Stack slots that paths from here read before they overwrite them.
+    pub(crate) read: SlotMasks,
+    /// What its marks wait for, of its own or of a path below it.
+    pub(super) waits: Waits,
     /// Paths from here that are not finished.
     pub(crate) branches: u32,
     /// Counts up over all states: an ancestor's is lower.
@@ -92,6 +99,7 @@ impl Kept {
         idx: u32,
         parent: Option<StateId>,
         history: Vec<Step>,
+        written: SlotMasks,
     ) -> StateId {
         self.total += 1;
         self.live += 1;
@@ -101,6 +109,9 @@ impl Kept {
             idx,
             parent,
             history,
+            written,
+            read: SlotMasks::default(),
+            waits: Waits::default(),
             branches: 1,
             serial: self.total,
             hits: 0,
@@ -140,6 +151,27 @@ impl Kept {
             self.drop_state(id);
         }
         open
+    }
+
+    /// How many outer frames of a state its marks are not complete for, since a path below it ended at an unfinished
+    /// cycle; 0 if they are complete as soon as no path is open.
+    pub(super) fn waits_for(&self, id: StateId) -> usize {
+        self.get(id).map_or(0, |k| self.loops.frames(k.waits))
+    }
+
+    /// A path below the state ended where the marks of so many outer frames are not known yet.
+    pub(super) fn wait_for(&mut self, from: Option<StateId>, frames: usize) {
+        let waits = self.loops.waits(frames);
+        let mut at = from;
+        while let Some(id) = at {
+            // Ancestors wait for as much at least.
+            if self.waits_for(id) >= frames {
+                break;
+            }
+            let Some(k) = self.get_mut(id) else { break };
+            k.waits = waits;
+            at = k.parent;
+        }
     }
 
     /// No longer compares with the state; it goes once no path needs it.

@@ -2,9 +2,10 @@
 //!
 //! A path that comes back to an unfinished state ends there, although what that state's proofs depend on is not known
 //! yet. Until it is, states on the cycle are compared as if every number mattered, and the returns are remembered
-//! ([`Loops`]); when the outermost start is finished, precision is passed along them until nothing changes.
+//! ([`Loops`]); when the outermost start is finished, precision and read stack slots are passed along them until nothing
+//! changes.
 
-use super::{StateId, Step};
+use super::{SlotMasks, StateId, Step};
 
 /// A path that ended at a state of an unfinished cycle.
 #[derive(Debug)]
@@ -14,7 +15,17 @@ pub(super) struct Return {
     pub(super) depth: u8,
     pub(super) parent: Option<StateId>,
     pub(super) history: Vec<Step>,
+    pub(super) written: SlotMasks,
     pub(super) idx: u32,
+}
+
+/// That paths below a state ended at a cycle that was not finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Waits {
+    /// Frames of the state that the cycle starts with.
+    frames: usize,
+    /// Which unfinished cycles: it says nothing once they are finished.
+    round: u64,
 }
 
 /// Unfinished cycles.
@@ -23,12 +34,24 @@ pub(crate) struct Loops {
     /// Outermost start, and its serial.
     head: Option<(StateId, u64)>,
     returns: Vec<Return>,
+    /// Counts outermost cycles that were finished.
+    finished: u64,
 }
 
 impl Loops {
     /// Whether a state of that serial may lie on an unfinished cycle.
     pub(super) fn needs(&self, serial: u64) -> bool {
         self.head.is_some_and(|(_, head)| serial >= head)
+    }
+
+    /// A wait for marks of so many frames.
+    pub(super) fn waits(&self, frames: usize) -> Waits {
+        Waits { frames, round: self.finished }
+    }
+
+    /// How many frames it waits for still.
+    pub(super) fn frames(&self, waits: Waits) -> usize {
+        if waits.round == self.finished { waits.frames } else { 0 }
     }
 
     /// A path ended at an unfinished state.
@@ -45,6 +68,7 @@ impl Loops {
     pub(super) fn finish(&mut self, id: StateId) -> Vec<Return> {
         if self.head.is_some_and(|(head, _)| head == id) {
             self.head = None;
+            self.finished += 1;
             return core::mem::take(&mut self.returns);
         }
         Vec::new()

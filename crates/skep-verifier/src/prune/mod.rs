@@ -2,17 +2,20 @@
 //!
 //! - [`kept`]: the states that are kept, their tree and its open branches;
 //! - [`equiv`]: whether one state covers another ([`equiv::covers`]);
+//! - [`live`]: which stack slots matter, since a path reads them;
 //! - [`precision`]: which numbers a proof depended on, found by walking back;
 //! - [`loops`]: states that close a cycle before their subtree is finished.
 
 mod equiv;
 mod kept;
+mod live;
 mod loops;
 mod precision;
 mod visit;
 
 pub(crate) use equiv::IdMap;
 pub(crate) use kept::{Kept, StateId};
+pub(crate) use live::SlotMasks;
 
 use crate::state::Place;
 use std::rc::Rc;

@@ -1,12 +1,13 @@
 //! At a prune point: end the path, keep the state, or neither (`is_state_visited`).
 
 use super::equiv::{Compare, Exactness};
+use super::live::propagate_reads;
 use super::loops::Return;
 use super::precision::propagate;
 use super::{StateId, Visit};
 use crate::pre::Marks;
 use crate::reject::RejectKind;
-use crate::state::{Frame, RegState, VerifierState};
+use crate::state::{Frame, MAX_FRAMES, RegState, VerifierState};
 use crate::walk::{Res, Walk};
 use std::rc::Rc;
 
@@ -47,10 +48,12 @@ impl Walk<'_> {
     fn covers(&mut self, id: StateId, exact: Exactness) -> bool {
         let first_temp = self.last_id();
         let Some(k) = self.kept.get(id) else { return false };
+        let known_reads = if k.branches > 0 { 0..0 } else { self.kept.waits_for(id)..MAX_FRAMES };
         let mut compare = Compare {
             prog: &self.prog,
             is_privileged: self.is_privileged,
             exact,
+            reads: k.read.known_in(known_reads),
             ids: &mut self.id_map,
         };
         compare.covers(&k.state, &self.cur, self.idx, first_temp)
@@ -86,7 +89,7 @@ impl Walk<'_> {
                     keep = false;
                 }
             } else {
-                let unfinished = self.on_unfinished_loop(id);
+                let unfinished = self.kept.waits_for(id) > 0;
                 let exact = if unfinished { Exactness::Within } else { Exactness::Proved };
                 if self.covers(id, exact) {
                     return Ok(Found::Covered { by: id, closes_loop: unfinished });
@@ -113,29 +116,27 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether what a finished state's proofs depended on is not known yet, since a cycle through it is unfinished.
-    fn on_unfinished_loop(&self, id: StateId) -> bool {
-        let Some(k) = self.kept.get(id) else { return false };
-        if !self.kept.loops.needs(k.serial) {
-            return false;
-        }
-        let on_cycle = |at: u32| self.prog.scc.get(at as usize).is_some_and(|c| *c != 0);
-        k.state.frames.iter().skip(1).any(|f| on_cycle(f.callsite)) || on_cycle(k.idx)
-    }
-
     fn accept(&mut self, by: StateId, closes_loop: bool) {
         if let Some(k) = self.kept.get_mut(by) {
             k.hits += 1;
         }
         let at = (self.idx, self.cur.cur_idx() as u8);
         propagate(&mut self.kept, &self.prog, by, &self.history, self.parent, at);
+        propagate_reads(&mut self.kept, by, &self.written, self.parent);
         if closes_loop {
-            let open = self.kept.get(by).filter(|k| k.branches > 0).map(|k| (by, k.serial));
+            let open = self.kept.get(by).filter(|k| k.branches > 0);
+            let frames = match open {
+                Some(k) => k.state.frames.len(),
+                None => self.kept.waits_for(by),
+            };
+            let open = open.map(|k| (by, k.serial));
+            self.kept.wait_for(self.parent, frames);
             let ret = Return {
                 covered_by: by,
                 depth: at.1,
                 parent: self.parent,
                 history: self.history.clone(),
+                written: self.written,
                 idx: self.idx,
             };
             self.kept.loops.add(open, ret);
@@ -154,7 +155,8 @@ impl Walk<'_> {
         }
         self.drop_single_ids();
         let history = core::mem::take(&mut self.history);
-        let id = self.kept.add(self.cur.clone(), self.idx, self.parent, history);
+        let written = core::mem::take(&mut self.written);
+        let id = self.kept.add(self.cur.clone(), self.idx, self.parent, history, written);
         self.parent = Some(id);
     }
 
@@ -195,7 +197,8 @@ impl Walk<'_> {
     }
 
     // SOUND: what matters at the start of a cycle matters where the cycle returns to it; passed along all returns
-    // until nothing changes. Each round marks a number that was not marked, so it ends.
+    // until nothing changes; so does what is read of the stack. Each round marks a number or slot that was not marked,
+    // so it ends.
     fn finish_loop(&mut self, id: StateId) {
         let returns = self.kept.loops.finish(id);
         let mut changed = !returns.is_empty();
@@ -205,6 +208,7 @@ impl Walk<'_> {
                 let at = (r.idx, r.depth);
                 changed |=
                     propagate(&mut self.kept, &self.prog, r.covered_by, &r.history, r.parent, at);
+                changed |= propagate_reads(&mut self.kept, r.covered_by, &r.written, r.parent);
             }
         }
     }
