@@ -6,6 +6,7 @@
 //! Source: `btf_parse_fields` and `btf_find_field`, kernel/bpf/btf.c of Linux 6.18; Documentation/bpf/graph_ds_impl.rst.
 
 use core::fmt;
+use std::collections::HashSet;
 
 use skep_abi::Errno;
 
@@ -280,7 +281,7 @@ pub fn fields(
     value_size: u32,
     scope: Scope,
 ) -> Result<Vec<Field>, FieldError> {
-    let mut finder = Finder { btf, scope, found: Vec::new() };
+    let mut finder = Finder { btf, scope, found: Vec::new(), barren: HashSet::new() };
     let Some(ty) = btf.skip_typedefs_and_modifiers(id) else { return Ok(Vec::new()) };
     match ty.view() {
         TypeView::Struct(fields) => finder.in_struct(ty, fields, 0, Copies::One, 0)?,
@@ -316,6 +317,8 @@ struct Finder<'a> {
     btf: &'a Btf,
     scope: Scope,
     found: Vec<Field>,
+    /// Structs in which there is nothing to find: looked into once, however often they are nested.
+    barren: HashSet<TypeId>,
 }
 
 fn wrong(kind: FieldKind, offset: u32, fault: FieldFault) -> FieldError {
@@ -334,6 +337,10 @@ impl Finder<'_> {
         if depth >= MAX_DEPTH {
             return Err(FieldError::TooDeep(ty.id()));
         }
+        if self.barren.contains(&ty.id()) {
+            return Ok(());
+        }
+        let before = self.found.len();
         for (index, m) in fields.members.iter().enumerate() {
             if m.bitfield_bits != 0 || m.bit_offset % 8 != 0 {
                 continue;
@@ -341,6 +348,9 @@ impl Finder<'_> {
             let declared = Declared { on: ty.id(), component: u32::try_from(index).ok() };
             let offset = base.saturating_add(m.bit_offset / 8);
             self.member(m.ty, declared, offset, copies, depth)?;
+        }
+        if self.found.len() == before {
+            self.barren.insert(ty.id());
         }
         Ok(())
     }

@@ -363,3 +363,17 @@ fn special_members() {
     assert_eq!(fault(no_node), FieldFault::NoSuchNode);
     assert!(fields(&btf, int, 4, Scope::MapValue).unwrap().is_empty());
 }
+
+/// Each struct holds the one before several times, all of no size: 4^29 ways down.
+#[test]
+fn special_fields_of_much_nested_structs() {
+    let mut b = BtfBuilder::new();
+    let mut inner = b.add_struct("s0", 0, &[]);
+    for level in 1..30 {
+        let name = format!("s{level}");
+        let members = ["a", "b", "c", "d"].map(|name| member(name, inner, 0));
+        inner = b.add_struct(&name, 0, &members);
+    }
+    let btf = b.build().unwrap();
+    assert!(fields(&btf, inner, 8, Scope::MapValue).unwrap().is_empty());
+}

@@ -104,6 +104,10 @@ impl MapOps for Array {
         if value.len() != self.value_size() {
             return Err(Errno::EINVAL);
         }
+        // The verifier took such a value for constant: no program can ask for this, but a caller of this crate can.
+        if self.core.spec.flags & BPF_F_RDONLY_PROG != 0 && self.core.is_frozen() {
+            return Err(Errno::EPERM);
+        }
         self.values.write(off, value);
         Ok(())
     }

@@ -19,7 +19,7 @@ mod state;
 mod walk;
 
 pub use log::{Log, LogLevel};
-pub use prog::{LineInfo, LoadRequest, SubprogInfo, VerifiedProg, VerifyStats};
+pub use prog::{LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats};
 pub use reject::{Bug, OffText, RangeText, Reject, RejectKind, VerifyError};
 
 /// Proves a program safe, or says why it cannot.

@@ -1,5 +1,6 @@
 //! What goes in ([`LoadRequest`]) and what comes out ([`VerifiedProg`]).
 
+use crate::env::{HelperProto, MapProps};
 use skep_abi::insn::{Insn, RawInsn};
 
 /// A program to verify.
@@ -56,6 +57,18 @@ pub struct VerifiedProg {
     pub(crate) subprogs: Vec<SubprogInfo>,
     pub(crate) line_info: Vec<LineInfo>,
     pub(crate) stats: VerifyStats,
+    pub(crate) premises: Premises,
+}
+
+/// What the proof took for granted. Who runs the program must give it just that.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Premises {
+    /// The maps that it names, each with its index in the load's fd array.
+    pub maps: Vec<(u32, MapProps)>,
+    /// The helpers that it calls.
+    pub helpers: Vec<HelperProto>,
+    /// Size of the native context, in bytes, that it may access.
+    pub ctx_bytes: u32,
 }
 
 /// What verification cost.
@@ -70,6 +83,11 @@ pub struct VerifyStats {
 }
 
 impl VerifiedProg {
+    /// What the proof rests on.
+    pub fn premises(&self) -> &Premises {
+        &self.premises
+    }
+
     /// The instructions, one for each slot.
     pub fn insns(&self) -> &[Insn] {
         &self.insns

@@ -53,9 +53,10 @@ fn first_regs(fp: u64, args: [u64; 5]) -> [u64; Reg::COUNT] {
 }
 
 /// From the first unverified program on, a run is checked: what that left in the context or on the stack
-/// is not what a verified program may rely on.
+/// is not what a verified program may rely on. So is one with a smaller context than the proof is about.
 fn trust(m: &mut Machine<'_>, prog: &Prog) {
-    m.st.checked |= prog.trust() == Trust::Unverified;
+    let is_short = m.ctx.ctx_mem().len() < prog.ctx_bytes();
+    m.st.checked |= prog.trust() == Trust::Unverified || is_short;
     if m.st.checked {
         m.st.refresh_regions(m.ctx);
     }

@@ -4,7 +4,7 @@ use core::fmt;
 use skep_abi::insn::{CallTarget, Imm64, Insn};
 use skep_maps::MapOps;
 use skep_verifier::VerifiedProg;
-use skep_verifier::env::HelperProto;
+use skep_verifier::env::{HelperProto, MapProps};
 use std::sync::Arc;
 
 use crate::call::Call;
@@ -71,6 +71,7 @@ pub struct Prog {
     helpers: Vec<HelperEntry>,
     maps: Vec<Arc<dyn MapOps>>,
     trust: Trust,
+    ctx_bytes: usize,
 }
 
 /// Why a program cannot be made ready.
@@ -100,6 +101,10 @@ pub enum ProgErrorKind {
         /// Offset in bytes.
         off: u32,
     },
+    /// The map with this index differs from the one that the program was verified with.
+    OtherMap(i32),
+    /// The helper with this number differs from the one that the program was verified with.
+    OtherHelper(i32),
     /// The helper table has no helper with this number.
     NoHelper(i32),
     /// What engines do not run: named.
@@ -119,6 +124,12 @@ impl fmt::Display for ProgError {
             ProgErrorKind::NoDirectValue { map, off } => {
                 write!(f, "map {map} has no directly addressable value at offset {off}")
             }
+            ProgErrorKind::OtherMap(idx) => {
+                write!(f, "map {idx} is not like the one that the program was verified with")
+            }
+            ProgErrorKind::OtherHelper(id) => {
+                write!(f, "helper {id} is not the one that the program was verified with")
+            }
             ProgErrorKind::NoHelper(id) => write!(f, "there is no helper {id}"),
             ProgErrorKind::Unsupported(what) => write!(f, "{what} cannot be executed"),
         }
@@ -131,13 +142,28 @@ impl Prog {
     /// Resolves a verified program. `maps` are those of the load's fd array, in that order.
     ///
     /// # Errors
-    /// [`ProgError`] if the program refers to a map or helper that it is not given.
+    /// [`ProgError`] if the program refers to a map or helper that it is not given, or if one is not what it was
+    /// verified with.
     pub fn new(
         prog: &VerifiedProg,
         maps: Vec<Arc<dyn MapOps>>,
         helpers: &(impl HelperTable + ?Sized),
     ) -> Result<Prog, ProgError> {
-        Prog::resolve(prog.insns().to_vec(), maps, helpers, Trust::Verified)
+        let premises = prog.premises();
+        for (idx, props) in &premises.maps {
+            let map = i32::try_from(*idx).unwrap_or(i32::MAX);
+            let err = |kind| ProgError { slot: 0, kind };
+            if !is_as_verified(map_at(&maps, map).map_err(err)?.as_ref(), props) {
+                return Err(err(ProgErrorKind::OtherMap(map)));
+            }
+        }
+        let linked = Prog::resolve(prog.insns().to_vec(), maps, helpers, Trust::Verified)?;
+        if let Some(other) =
+            linked.helpers.iter().find(|h| !premises.helpers.contains(h.proto)).map(|h| h.proto.id)
+        {
+            return Err(ProgError { slot: 0, kind: ProgErrorKind::OtherHelper(other) });
+        }
+        Ok(Prog { ctx_bytes: premises.ctx_bytes as usize, ..linked })
     }
 
     /// Resolves instructions that nobody verified, one for each slot. They always run in
@@ -245,7 +271,7 @@ impl Prog {
                 | Insn::Exit => {}
             }
         }
-        Ok(Prog { insns, helpers, maps, trust })
+        Ok(Prog { insns, helpers, maps, trust, ctx_bytes: 0 })
     }
 
     /// The maps, in the order of the load's fd array.
@@ -255,6 +281,11 @@ impl Prog {
 
     pub(crate) fn insns(&self) -> &[Insn] {
         &self.insns
+    }
+
+    /// Bytes of context that it may access unchecked.
+    pub(crate) fn ctx_bytes(&self) -> usize {
+        self.ctx_bytes
     }
 
     pub(crate) fn trust(&self) -> Trust {
@@ -279,6 +310,18 @@ impl Prog {
             Some(_) => Some(slot),
         }
     }
+}
+
+/// Whether a map is what the verifier was told.
+fn is_as_verified(map: &dyn MapOps, props: &MapProps) -> bool {
+    let spec = map.spec();
+    let same = (spec.map_type, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
+        == (props.map_type, props.key_size, props.value_size, props.max_entries, props.flags);
+    let constant = props.frozen_data.as_ref().is_none_or(|data| {
+        let mut now = vec![0; map.user_value_size()];
+        map.is_frozen() && map.user_lookup(&0u32.to_ne_bytes(), &mut now, 0).is_ok() && now == *data
+    });
+    same && constant
 }
 
 fn check_target(insns: &[Insn], pc: usize, off: i32) -> Result<usize, ProgErrorKind> {

@@ -7,9 +7,11 @@ mod ctx;
 mod dead;
 mod stack;
 
-use crate::prog::{LoadRequest, SubprogInfo, VerifiedProg};
+use crate::env::{CtxField, CtxFieldKind, HelperLookup, HelperProto};
+use crate::prog::{LoadRequest, Premises, SubprogInfo, VerifiedProg};
 use crate::reject::VerifyError;
 use crate::walk::Walk;
+use skep_abi::insn::{CallTarget, Insn};
 use skep_btf::TypeId;
 
 /// Runs all passes on a program that was walked without a refusal.
@@ -39,13 +41,40 @@ pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg,
         .iter()
         .filter_map(|l| Some(crate::LineInfo { insn_off: kept.slot(l.insn_off)?, ..*l }))
         .collect();
+    let premises = premises(walk, &kept.insns);
     Ok(VerifiedProg {
         insns: kept.insns,
         origin: kept.origin,
         subprogs,
         line_info,
         stats: walk.stats(),
+        premises,
     })
+}
+
+/// What the proof rests on, as far as the program that is left makes use of it.
+fn premises(walk: &Walk<'_>, insns: &[Insn]) -> Premises {
+    let mut helpers: Vec<HelperProto> = Vec::new();
+    for insn in insns {
+        let Insn::Call(CallTarget::Helper(id)) = *insn else { continue };
+        if helpers.iter().any(|h| h.id == id) {
+            continue;
+        }
+        if let HelperLookup::Known(proto) = walk.env.helper(id) {
+            helpers.push(*proto);
+        }
+    }
+    let end = |f: &CtxField| {
+        let size = match f.kind {
+            CtxFieldKind::Scalar { .. } => f.size,
+            CtxFieldKind::PacketData | CtxFieldKind::PacketEnd | CtxFieldKind::PacketMeta => 8,
+        };
+        f.native_off.saturating_add(size)
+    };
+    let layout = &walk.props.ctx;
+    let ctx_bytes = layout.raw_memory.or_else(|| layout.fields.iter().map(end).max()).unwrap_or(0);
+    let maps = walk.prog.maps.named().map(|(idx, props)| (idx, props.clone())).collect();
+    Premises { maps, helpers, ctx_bytes }
 }
 
 fn name_of(walk: &Walk<'_>, btf_func: u32) -> Option<String> {

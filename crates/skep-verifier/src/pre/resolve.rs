@@ -40,6 +40,14 @@ impl MapTable {
         u16::try_from(at).ok().map(MapId)
     }
 
+    /// The maps that the program names, by index in the load's fd array; without those in them.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (u32, &MapProps)> {
+        // What is in a map stands right behind it.
+        let behind = std::iter::once(None).chain(self.entries.iter().map(|e| e.inner));
+        let named = self.entries.iter().zip(behind).filter(|(_, outer)| outer.is_none());
+        named.map(|(e, _)| (e.fd_idx, &e.props))
+    }
+
     fn add(&mut self, fd_idx: u32, props: &MapProps) {
         let id = self.entries.len();
         let inner = props.inner.as_ref().map(|_| MapId(id as u16 + 1));
