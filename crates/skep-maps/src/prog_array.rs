@@ -5,7 +5,7 @@
 
 use crate::MapSpec;
 use crate::array::check_array;
-use crate::common::{Core, HEADER_SIZE, sized};
+use crate::common::{Core, HEADER_SIZE};
 use crate::error::CreateError;
 use crate::kind::{MapKind, MapType, Support};
 use crate::ops::MapOps;
@@ -60,16 +60,56 @@ pub struct ProgCompat {
 #[derive(Debug)]
 struct Entry(ProgRef);
 
+/// Slots that are made together, when the first of them is set.
+const CHUNK: u32 = 4096;
+
+/// Neighbouring slots.
+type Chunk = Box<[ArcSwapOption<Entry>]>;
+
+/// The slots, in chunks that take memory only once used: the capacity is the creator's word, the entries are not.
+#[derive(Debug)]
+struct Slots {
+    count: u32,
+    chunks: Box<[OnceLock<Chunk>]>,
+}
+
+impl Slots {
+    fn new(count: u32) -> Option<Slots> {
+        let len = count.div_ceil(CHUNK) as usize;
+        let mut chunks = Vec::new();
+        chunks.try_reserve_exact(len).ok()?;
+        chunks.resize_with(len, OnceLock::new);
+        Some(Slots { count, chunks: chunks.into_boxed_slice() })
+    }
+
+    /// The slot, if the index is in range and one near it was ever set.
+    fn get(&self, index: u32) -> Option<&ArcSwapOption<Entry>> {
+        self.chunks.get((index / CHUNK) as usize)?.get()?.get((index % CHUNK) as usize)
+    }
+
+    /// The slot to set, if the index is in range.
+    fn make(&self, index: u32) -> Option<&ArcSwapOption<Entry>> {
+        if index >= self.count {
+            return None;
+        }
+        let new = || (0..CHUNK.min(self.count)).map(|_| ArcSwapOption::empty()).collect();
+        let chunk = self.chunks.get((index / CHUNK) as usize)?.get_or_init(new);
+        chunk.get((index % CHUNK) as usize)
+    }
+
+    /// All that may be set.
+    fn made(&self) -> impl Iterator<Item = &ArcSwapOption<Entry>> {
+        self.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter())
+    }
+}
+
 /// The program array.
 #[derive(Debug)]
 pub struct ProgArray {
     core: Core,
-    slots: Box<[ArcSwapOption<Entry>]>,
+    slots: Slots,
     owner: OnceLock<ProgCompat>,
 }
-
-/// More entries than memory could hold; what the slots take must be a size.
-const MAX_SLOTS_SIZE: usize = 1 << 38;
 
 fn alloc_check(spec: &MapSpec) -> Result<(), CreateError> {
     if spec.value_size != 4 {
@@ -82,24 +122,18 @@ fn alloc_check(spec: &MapSpec) -> Result<(), CreateError> {
 }
 
 fn create(spec: &MapSpec) -> Result<Arc<dyn MapOps>, CreateError> {
-    let count = spec.max_entries as usize;
-    let too_many =
-        || CreateError::new(Errno::ENOMEM, format!("no memory for {count} program slots"));
-    let size = sized(count.checked_mul(size_of::<ArcSwapOption<Entry>>()))?;
-    if size > MAX_SLOTS_SIZE {
-        return Err(too_many());
-    }
-    let mut slots = Vec::new();
-    slots.try_reserve_exact(count).map_err(|_| too_many())?;
-    slots.resize_with(count, ArcSwapOption::empty);
+    let count = spec.max_entries;
+    let slots = Slots::new(count).ok_or_else(|| {
+        CreateError::new(Errno::ENOMEM, format!("no memory for {count} program slots"))
+    })?;
     let core = Core::new(spec, Slot::count(), HEADER_SIZE, 0, Commit::Whole)?;
-    Ok(Arc::new(ProgArray { core, slots: slots.into_boxed_slice(), owner: OnceLock::new() }))
+    Ok(Arc::new(ProgArray { core, slots, owner: OnceLock::new() }))
 }
 
 impl ProgArray {
     /// The program at `index`, for a tail call.
     pub fn get(&self, index: u32) -> Option<ProgRef> {
-        self.slots.get(index as usize)?.load().as_ref().map(|entry| Arc::clone(&entry.0))
+        self.slots.get(index)?.load().as_ref().map(|entry| Arc::clone(&entry.0))
     }
 
     /// For user space: puts a program in (`bpf_fd_array_map_update_elem` of the kernel), where `prog` is
@@ -119,7 +153,7 @@ impl ProgArray {
             return Err(Errno::EINVAL);
         }
         let index = self.core.index(key)?;
-        let slot = self.slots.get(index as usize).ok_or(Errno::E2BIG)?;
+        let slot = self.slots.make(index).ok_or(Errno::E2BIG)?;
         let prog = prog()?;
         self.check_compat(prog.compat())?;
         slot.store(Some(Arc::new(Entry(prog))));
@@ -142,7 +176,7 @@ impl ProgArray {
     /// Drops all programs: what happens when user space holds the array no more, so that a program that
     /// refers to the array that it is in does not live for ever.
     pub fn clear(&self) {
-        for slot in &self.slots {
+        for slot in self.slots.made() {
             slot.store(None);
         }
     }
@@ -168,7 +202,10 @@ impl MapOps for ProgArray {
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let index = self.core.index(key)?;
-        let slot = self.slots.get(index as usize).ok_or(Errno::E2BIG)?;
+        if index >= self.core.spec.max_entries {
+            return Err(Errno::E2BIG);
+        }
+        let slot = self.slots.get(index).ok_or(Errno::ENOENT)?;
         slot.swap(None).map(drop).ok_or(Errno::ENOENT)
     }
 
@@ -213,10 +250,66 @@ impl MapOps for ProgArray {
     }
 
     fn memory_usage(&self) -> usize {
-        self.core.meta.len() + self.slots.len() * size_of::<ArcSwapOption<Entry>>()
+        self.core.meta.len() + self.slots.count as usize * size_of::<ArcSwapOption<Entry>>()
     }
 
     fn as_prog_array(&self) -> Option<&ProgArray> {
         Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Prog;
+
+    impl ProgObject for Prog {
+        fn id(&self) -> u32 {
+            7
+        }
+
+        fn compat(&self) -> ProgCompat {
+            ProgCompat { prog_type: 6, expected_attach_type: 0, token: 0 }
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    fn array(max_entries: u32) -> Arc<dyn MapOps> {
+        let spec =
+            MapSpec { map_type: 3, key_size: 4, value_size: 4, max_entries, ..MapSpec::default() };
+        crate::create(&spec).unwrap()
+    }
+
+    #[test]
+    fn the_largest_takes_memory_only_where_it_is_used() {
+        let map = array(u32::MAX);
+        let progs = map.as_prog_array().unwrap();
+        for index in [0, 4095, 4096, u32::MAX - 1] {
+            let key = index.to_ne_bytes();
+            assert_eq!(map.delete(&key), Err(Errno::ENOENT));
+            progs.set(&key, || Ok(Arc::new(Prog)), 0).unwrap();
+            assert!(progs.get(index).is_some(), "{index}");
+            assert!(progs.get(index ^ 1).is_none(), "{index}");
+            map.delete(&key).unwrap();
+            assert!(progs.get(index).is_none(), "{index}");
+        }
+        let beyond = u32::MAX.to_ne_bytes();
+        assert_eq!(progs.set(&beyond, || Ok(Arc::new(Prog)), 0), Err(Errno::E2BIG));
+        assert_eq!(map.delete(&beyond), Err(Errno::E2BIG));
+    }
+
+    #[test]
+    fn a_small_one_has_no_more_slots_than_it_says() {
+        let map = array(3);
+        let progs = map.as_prog_array().unwrap();
+        progs.set(&2u32.to_ne_bytes(), || Ok(Arc::new(Prog)), 0).unwrap();
+        assert!(progs.get(2).is_some() && progs.get(3).is_none());
+        progs.clear();
+        assert!(progs.get(2).is_none());
     }
 }
