@@ -4,7 +4,7 @@
 //! A file holds cases of one topic. A case begins with `== name`; lines that begin with `@` say of what type it is
 //! (`@ socket`, `tc`, `xdp`, `syscall`; tc if none is given), whether the loader is unprivileged (`@ unpriv`: the kernel is
 //! not asked) and where the kernel judges otherwise (`@ kernel accepts: reason`, `@ kernel rejects: reason`, `@ kernel
-//! says: message`, or `@ kernel not asked: reason`). `@ at most N` says how many instructions Skep may process. The rest is a
+//! says: message`, or `@ kernel not asked: reason`). `@ no btf` loads it without func_info. `@ at most N` says how many instructions Skep may process. The rest is a
 //! program in the kernel's notation. `;! text` behind an instruction says that the
 //! program is rejected there, with that text in the message; without one it must be accepted.
 //! Maps 0 to 6 are those of [`crate::testenv::maps`].
@@ -39,6 +39,8 @@ struct Case {
     reject: Option<(u32, String)>,
     /// Instructions processed at the most.
     at_most: Option<u64>,
+    /// Whether the functions are described by BTF.
+    has_btf: bool,
 }
 
 fn parse(file: &str, text: &str) -> Vec<Case> {
@@ -60,6 +62,7 @@ fn parse_case(name: String, body: &str) -> Case {
         insns: Vec::new(),
         reject: None,
         at_most: None,
+        has_btf: true,
     };
     let (mut source, mut before_marked, mut message) = (String::new(), None, None);
     for line in body.lines() {
@@ -126,6 +129,7 @@ fn apply(case: &mut Case, directive: &str) {
         "tc" => case.kind = Type::Tc,
         "xdp" => case.kind = Type::Xdp,
         "syscall" => case.kind = Type::Syscall,
+        "no btf" => case.has_btf = false,
         "unpriv" => {
             case.privilege = Privilege::Unprivileged;
             case.kernel = Kernel::NotAsked;
@@ -150,6 +154,11 @@ fn judge(case: &Case) -> Result<(), String> {
         name: case.name.clone(),
         insns: case.insns.clone(),
         license: "GPL".into(),
+        func_info: if case.has_btf {
+            function_info(&function_starts(&case.insns)).1
+        } else {
+            vec![]
+        },
         ..LoadRequest::default()
     };
     let mut log = Log::new(LogLevel::Path);
@@ -246,8 +255,8 @@ fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
         insns: &case.insns,
         flags,
         fd_array: &fds,
-        btf: Some(&btf),
-        func_info: &func_info,
+        btf: case.has_btf.then_some(&btf),
+        func_info: if case.has_btf { &func_info } else { &[] },
         ..LoadAttr::default()
     };
     // Without a log first: the one of a long path does not fit its buffer.

@@ -259,6 +259,8 @@ kinds! {
         "R{reg} unbounded memory access, use 'var &= const' or 'if (var < const)'";
     MapFunc { map_type: u32, name: &'static str, id: i32 } = EINVAL,
         "cannot pass map_type {map_type} into func bpf_{name}#{id}";
+    TailCallSubprog { } = EINVAL, "tail_call is not allowed in subprogs without BTF";
+    LdAbsSubprog { } = EINVAL, "LD_ABS is not allowed in subprogs without BTF";
     TailCallMap { } = EINVAL, "expected prog array map for tail call";
     StrNotReadOnly { reg: u8 } = EACCES, "R{reg} does not point to a readonly map'";
     StrVariable { reg: u8 } = EACCES, "R{reg} is not a constant address'";

@@ -110,6 +110,7 @@ pub(crate) fn prepare(req: &LoadRequest, env: &dyn Env) -> Result<Program, Verif
     let insns = resolve::decode_all(req, env)?;
     let subprogs = subprog::find(&insns, req, env)?;
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
+    subprog::check_abnormal_return(&insns, &subprogs)?;
     let maps = resolve::resolve_maps(&insns, env)?;
     let marks = cfg::check(&insns, &subprogs, env)?;
     let (live_before, touched) = liveness::registers(&insns, env);

@@ -4,7 +4,8 @@ use super::{named_function, successors};
 use crate::env::{Env, Privilege};
 use crate::prog::LoadRequest;
 use crate::reject::{Reject, RejectKind};
-use skep_abi::insn::Insn;
+use skep_abi::insn::{CallTarget, Insn};
+use skep_abi::uapi::BPF_FUNC_tail_call;
 
 /// A function: slots `start..end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,4 +82,20 @@ pub(super) fn check_jumps(insns: &[Insn], subprogs: &[Subprog]) -> Result<Vec<u1
         }
     }
     Ok(of)
+}
+
+/// What may leave a function otherwise than by `exit` is only in functions that BTF describes (`check_abnormal_return`).
+pub(super) fn check_abnormal_return(insns: &[Insn], subprogs: &[Subprog]) -> Result<(), Reject> {
+    const TAIL_CALL: i32 = BPF_FUNC_tail_call.cast_signed();
+    for s in subprogs.iter().skip(1).filter(|s| s.btf_func == 0) {
+        for (idx, insn) in (s.start..s.end).zip(insns.iter().skip(s.start as usize)) {
+            let kind = match insn {
+                Insn::LdAbs { .. } | Insn::LdInd { .. } => RejectKind::LdAbsSubprog {},
+                Insn::Call(CallTarget::Helper(TAIL_CALL)) => RejectKind::TailCallSubprog {},
+                _ => continue,
+            };
+            return Err(Reject::new(idx, kind));
+        }
+    }
+    Ok(())
 }
