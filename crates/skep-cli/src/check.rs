@@ -168,6 +168,8 @@ impl Given<'_> {
             Some(LoadErrorKind::ProgType { .. }) => ("unsupported", ""),
             Some(
                 LoadErrorKind::Map(_)
+                | LoadErrorKind::MapFields(_)
+                | LoadErrorKind::MapSpecial { .. }
                 | LoadErrorKind::MapContent(_)
                 | LoadErrorKind::MapSlot { .. }
                 | LoadErrorKind::NoProgram,

@@ -90,6 +90,8 @@ pub(crate) fn failure(path: &Path, object: Option<&Object>, err: &LoadError) -> 
         },
         LoadErrorKind::Link(_) => Failure::new(FailureKind::Bug, format!("{path}: {err}")),
         LoadErrorKind::Map(_)
+        | LoadErrorKind::MapFields(_)
+        | LoadErrorKind::MapSpecial { .. }
         | LoadErrorKind::MapContent(_)
         | LoadErrorKind::MapSlot { .. }
         | LoadErrorKind::ProgType { .. }

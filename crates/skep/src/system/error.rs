@@ -2,6 +2,7 @@
 
 use core::fmt;
 use skep_abi::Errno;
+use skep_btf::fields::{FieldError, FieldKind};
 use skep_maps::CreateError;
 use skep_verifier::VerifyError;
 use skep_vm::{ProgError, Trap};
@@ -20,6 +21,16 @@ pub struct LoadError {
 pub enum LoadErrorKind {
     /// The map could not be created.
     Map(CreateError),
+    /// The type of the map's value breaks the rules for members that only the kernel may touch.
+    MapFields(FieldError),
+    /// The map's value has a member that only the kernel may touch (`struct bpf_spin_lock` and the like): Skep does not
+    /// implement them, and to treat them as plain memory would be unsound.
+    MapSpecial {
+        /// What it is.
+        kind: FieldKind,
+        /// Where in the value, in bytes.
+        offset: u32,
+    },
     /// The map's initial content could not be stored.
     MapContent(Errno),
     /// The map refers to what is not loaded or not supported.
@@ -58,6 +69,8 @@ impl LoadError {
     pub fn errno(&self) -> Errno {
         match &self.kind {
             LoadErrorKind::Map(e) => e.errno(),
+            LoadErrorKind::MapFields(e) => e.errno(),
+            LoadErrorKind::MapSpecial { .. } => Errno::EOPNOTSUPP,
             LoadErrorKind::MapContent(e) => *e,
             LoadErrorKind::MapSlot { .. } | LoadErrorKind::ProgType { .. } => Errno::EINVAL,
             LoadErrorKind::Verify { error, .. } => match error.as_ref() {
@@ -75,6 +88,11 @@ impl fmt::Display for LoadError {
         let name = &self.name;
         match &self.kind {
             LoadErrorKind::Map(e) => write!(f, "map '{name}': {e}"),
+            LoadErrorKind::MapFields(e) => write!(f, "map '{name}': value: {e}"),
+            LoadErrorKind::MapSpecial { kind, offset } => {
+                let kind = kind.name();
+                write!(f, "map '{name}': its value has a {kind} at offset {offset}: unsupported")
+            }
             LoadErrorKind::MapContent(e) => write!(f, "map '{name}': initial content: {e}"),
             LoadErrorKind::MapSlot { key, reason } => {
                 write!(f, "map '{name}': initial element {key}: {reason}")

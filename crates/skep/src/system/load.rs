@@ -8,7 +8,8 @@ use crate::prog_type::{self, ProgKind};
 use skep_abi::Errno;
 use skep_abi::insn::RawInsn;
 use skep_abi::insn::cbpf::{self, Flavor, SockFilter};
-use skep_btf::Btf;
+use skep_btf::fields::{self, Scope};
+use skep_btf::{Btf, TypeId};
 use skep_elf::{MapDef, MapInit, MapKind, MapSlot, Object, ProgramDef};
 use skep_maps::{MapOps, MapSpec};
 use skep_verifier::{LineInfo, LoadRequest, Log, LogLevel, verify};
@@ -121,6 +122,7 @@ impl System {
     ) -> Result<Loaded, LoadError> {
         let mut maps = Vec::with_capacity(object.maps.len());
         for def in &object.maps {
+            check_fields(def, object.btf.as_deref())?;
             let map = create_map(def)?;
             maps.push(LoadedMap { symbol: def.symbol.clone(), def: def.clone(), map });
         }
@@ -272,6 +274,21 @@ fn raw_program(
             })
             .collect(),
         log_level,
+    }
+}
+
+/// Refuses a map whose value has members that only the kernel may touch: programs could change them as plain memory.
+fn check_fields(def: &MapDef, btf: Option<&Btf>) -> Result<(), LoadError> {
+    if let Some(inner) = &def.inner {
+        check_fields(inner, btf)?;
+    }
+    let (Some(btf), 1..) = (btf, def.btf_value_type_id) else { return Ok(()) };
+    let err = |kind| LoadError::new(&def.symbol, kind);
+    let found = fields::fields(btf, TypeId(def.btf_value_type_id), def.value_size, Scope::MapValue)
+        .map_err(|e| err(LoadErrorKind::MapFields(e)))?;
+    match found.first() {
+        Some(f) => Err(err(LoadErrorKind::MapSpecial { kind: f.kind, offset: f.offset })),
+        None => Ok(()),
     }
 }
 
