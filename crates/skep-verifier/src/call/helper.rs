@@ -5,7 +5,7 @@ use crate::env::{Callback, HelperLookup, HelperProto, RetType};
 use crate::pre::MapId;
 use crate::reject::RejectKind;
 use crate::state::{RegKind, RegState};
-use crate::walk::{Flow, Res, Stop, Walk};
+use crate::walk::{Flow, Res, Stop, Walk, unsupported};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::{
     BPF_F_RDONLY_PROG, BPF_FUNC_for_each_map_elem, BPF_FUNC_map_delete_elem,
@@ -70,7 +70,27 @@ impl Walk<'_> {
         if proto.changes_pkt_data {
             self.mark_packet_pointers_lost();
         }
+        if proto.ret == RetType::TailCall {
+            self.push_tail_return()?;
+        }
         Ok(Flow::Next)
+    }
+
+    /// Where a tail call of a function that succeeds goes on: the program that was called returns in its place.
+    // SOUND: nothing is known of what it returns; that it may have changed the packet is in the state already.
+    fn push_tail_return(&mut self) -> Res<()> {
+        if self.cur.cur_idx() == 0 {
+            return Ok(());
+        }
+        let f = self.cur.cur();
+        if f.callback.is_some() {
+            return Err(unsupported("a tail call in a callback"));
+        }
+        let behind = f.callsite + 1;
+        let mut state = self.cur.clone();
+        state.frames.pop();
+        *state.reg_mut(Reg::R0) = RegState::UNKNOWN;
+        self.push_path(behind, state)
     }
 
     /// Every packet pointer, in every frame and spilled ones too, no longer is one (`clear_all_pkt_pointers`).
