@@ -86,6 +86,8 @@ impl Array {
     }
 }
 
+impl crate::ops::sealed::Sealed for Array {}
+
 impl MapOps for Array {
     fn spec(&self) -> &MapSpec {
         &self.core.spec

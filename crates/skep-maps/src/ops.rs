@@ -15,7 +15,9 @@ use skep_abi::Errno;
 /// Programs address values in place. An element that is deleted may be given to another key at once,
 /// as in the kernel's preallocated maps: a program that still holds its address then sees the other
 /// value, never unmapped memory.
-pub trait MapOps: Send + Sync + core::fmt::Debug {
+///
+/// Only this crate implements it: engines use the addresses that it answers without asking again.
+pub trait MapOps: sealed::Sealed + Send + Sync + core::fmt::Debug {
     /// What it was created from.
     fn spec(&self) -> &MapSpec;
 
@@ -114,4 +116,9 @@ pub trait MapOps: Send + Sync + core::fmt::Debug {
     fn as_prog_array(&self) -> Option<&ProgArray> {
         None
     }
+}
+
+pub(crate) mod sealed {
+    /// Keeps [`MapOps`](super::MapOps) from being implemented elsewhere.
+    pub trait Sealed {}
 }

@@ -157,6 +157,8 @@ impl PercpuArray {
     }
 }
 
+impl crate::ops::sealed::Sealed for PercpuArray {}
+
 impl MapOps for PercpuArray {
     fn spec(&self) -> &MapSpec {
         &self.core.spec

@@ -57,6 +57,8 @@ impl PercpuHash {
     }
 }
 
+impl crate::ops::sealed::Sealed for PercpuHash {}
+
 impl MapOps for PercpuHash {
     fn spec(&self) -> &MapSpec {
         &self.table.core.spec

@@ -182,6 +182,8 @@ impl ProgArray {
     }
 }
 
+impl crate::ops::sealed::Sealed for ProgArray {}
+
 impl MapOps for ProgArray {
     fn spec(&self) -> &MapSpec {
         &self.core.spec

@@ -74,6 +74,8 @@ impl Hash {
     }
 }
 
+impl crate::ops::sealed::Sealed for Hash {}
+
 impl MapOps for Hash {
     fn spec(&self) -> &MapSpec {
         &self.table.core.spec
