@@ -39,6 +39,9 @@ pub(crate) struct TargetArgs {
     /// BTF that CO-RE relocations are resolved against [default: the running kernel's]
     #[arg(long, value_name = "FILE")]
     pub(crate) btf: Option<PathBuf>,
+    /// Kernel configuration for `__kconfig` variables, as text [default: the running kernel's below /boot]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kconfig: Option<PathBuf>,
 }
 
 /// How programs run.

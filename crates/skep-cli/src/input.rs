@@ -43,29 +43,51 @@ impl Input {
     }
 }
 
-/// Opens an object. Most need no target BTF, and the kernel's is large: it is read only when the object does.
+/// Opens an object. Most need neither target BTF nor a configuration, and the kernel's BTF is large: the running
+/// kernel's are read only when the object does.
 fn open_object(path: &Path, bytes: &[u8], target: &TargetArgs) -> Result<Object, Failure> {
     let name = object_name(path);
-    let open_for = |btf: &Path| {
-        let btf = read_btf(btf)?;
-        let options = OpenOptions { target_btf: Some(&btf), ..OpenOptions::default() };
+    let open = |btf: Option<&Btf>, kconfig: Option<&str>| {
+        let options = OpenOptions { target_btf: btf, kconfig, ..OpenOptions::default() };
         Object::open(&name, bytes, &options)
-            .map_err(|err| Failure::file(FailureKind::Load, path, &err))
     };
-    if let Some(btf) = &target.btf {
-        return open_for(btf);
-    }
-    match Object::open(&name, bytes, &OpenOptions::default()) {
-        Ok(object) => Ok(object),
-        Err(_) if Path::new(KERNEL_BTF).exists() => open_for(Path::new(KERNEL_BTF)),
-        Err(err) => Err(Failure::new(
-            FailureKind::Load,
-            format!(
-                "{}: {err} (there is no {KERNEL_BTF}: name the types of the target with --btf)",
-                path.display()
-            ),
-        )),
-    }
+    let load = |err| Failure::file(FailureKind::Load, path, &err);
+    let named_btf = target.btf.as_deref().map(read_btf).transpose()?;
+    let named_kconfig = target.kconfig.as_deref().map(read_text).transpose()?;
+    let first = match open(named_btf.as_ref(), named_kconfig.as_deref()) {
+        Ok(object) => return Ok(object),
+        Err(err) => err,
+    };
+    let kernel_btf = Path::new(KERNEL_BTF);
+    let btf = match named_btf {
+        Some(btf) => Some(btf),
+        None if kernel_btf.exists() => Some(read_btf(kernel_btf)?),
+        None => None,
+    };
+    let kconfig = named_kconfig.or_else(running_kconfig);
+    let hint = match (&btf, &kconfig) {
+        (None, _) => {
+            format!(" (there is no {KERNEL_BTF}: name the types of the target with --btf)")
+        }
+        (Some(_), None) if first.section() == Some(".kconfig") => {
+            " (no configuration of the running kernel below /boot: name one with --kconfig)".into()
+        }
+        (Some(_), _) => String::new(),
+    };
+    open(btf.as_ref(), kconfig.as_deref()).map_err(|err| match hint.as_str() {
+        "" => load(err),
+        hint => Failure::new(FailureKind::Load, format!("{}: {err}{hint}", path.display())),
+    })
+}
+
+/// The running kernel's configuration, where the distribution keeps it as text.
+fn running_kconfig() -> Option<String> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    std::fs::read_to_string(Path::new("/boot").join(format!("config-{}", release.trim()))).ok()
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|err| Failure::file(FailureKind::File, path, &err))
 }
 
 /// Types from a file as the kernel shows them, without an ELF file around.

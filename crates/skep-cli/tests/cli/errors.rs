@@ -201,3 +201,18 @@ fn a_reader_that_goes_away_is_no_panic() {
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn kernel_configuration_is_named_or_missed() {
+    let dir = scratch("kconfig");
+    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/../skep-elf/tests/fixtures/features.bpf.o")
+        .to_owned();
+    let config = dir.join("config");
+    fs::write(&config, "CONFIG_OTHER=y\n").unwrap();
+    let config = config.to_str().unwrap();
+    fails(&["disasm", &object, "--kconfig", config], 1, &[".kconfig", "CONFIG_YES"]);
+    fails(&["disasm", &object, "--kconfig", "/nonexistent"], 3, &["/nonexistent"]);
+    fs::write(config, "CONFIG_YES=y\n").unwrap();
+    let (_, _, stderr) = skep(&["disasm", &object, "--kconfig", config]);
+    assert!(!stderr.contains("CONFIG_YES"), "{stderr}");
+}
