@@ -6,37 +6,6 @@ use super::state::{Kind, State};
 use super::{Flavor, mov, mov_imm};
 use crate::random::Rng;
 
-pub(crate) const ALU_OPS: [AluOp; 14] = [
-    AluOp::Add,
-    AluOp::Sub,
-    AluOp::Mul,
-    AluOp::Div,
-    AluOp::Sdiv,
-    AluOp::Or,
-    AluOp::And,
-    AluOp::Lsh,
-    AluOp::Rsh,
-    AluOp::Arsh,
-    AluOp::Mod,
-    AluOp::Smod,
-    AluOp::Xor,
-    AluOp::Mov,
-];
-
-pub(crate) const JMP_OPS: [JmpOp; 11] = [
-    JmpOp::Eq,
-    JmpOp::Ne,
-    JmpOp::Gt,
-    JmpOp::Ge,
-    JmpOp::Lt,
-    JmpOp::Le,
-    JmpOp::Sgt,
-    JmpOp::Sge,
-    JmpOp::Slt,
-    JmpOp::Sle,
-    JmpOp::Set,
-];
-
 /// How deep conditions and loops nest.
 const MAX_NESTING: u32 = 3;
 /// Slots after which no new block is begun.
@@ -240,7 +209,7 @@ impl<'r> Builder<'r> {
         for _ in 0..1 + self.rng.below(4) {
             let Some(dst) = self.writable_scalar() else { return };
             let width = self.width();
-            let op = self.rng.pick(&ALU_OPS);
+            let op = self.rng.pick(AluOp::ALL);
             let src = match self.scalar() {
                 Some(reg) if self.rng.chance(50) => Src::Reg(reg),
                 _ => Src::Imm(self.alu_imm(op, width)),
@@ -317,7 +286,7 @@ impl<'r> Builder<'r> {
             let width = self.width();
             match self.rng.below(4) {
                 0 | 1 => {
-                    let op = self.rng.pick(&JMP_OPS);
+                    let op = self.rng.pick(JmpOp::ALL);
                     let imm = self.rng.pick(&[0, 1, 7, 8, 15, 16, 24, 31, 32, -1, -8, -32]);
                     let src = Src::Imm(imm);
                     jumps.push(self.put(Insn::JumpIf { width, op, dst: index, src, off: 0 }));
@@ -373,7 +342,7 @@ impl<'r> Builder<'r> {
             Some(reg) if self.rng.chance(35) => Src::Reg(reg),
             _ => Src::Imm(self.rng.imm()),
         };
-        let (width, op) = (self.width(), self.rng.pick(&JMP_OPS));
+        let (width, op) = (self.width(), self.rng.pick(JmpOp::ALL));
         Some(self.put(Insn::JumpIf { width, op, dst, src, off: 0 }))
     }
 

@@ -1,9 +1,8 @@
 //! One small change to a valid program, which often makes it an invalid one.
 
-use skep_abi::insn::{Insn, Reg, Src};
+use skep_abi::insn::{AluOp, Insn, JmpOp, Reg, Src};
 
 use super::Comparable;
-use super::blocks::{ALU_OPS, JMP_OPS};
 use crate::random::Rng;
 use crate::reduce;
 
@@ -13,7 +12,7 @@ pub(crate) fn one(rng: &mut Rng, insns: &mut Vec<Insn>) -> Comparable {
         let slot = rng.below(insns.len());
         let changed = match insns[slot] {
             Insn::Alu { width, op, dst, src } => match rng.below(3) {
-                0 => Insn::Alu { width, op: rng.pick(&ALU_OPS), dst, src },
+                0 => Insn::Alu { width, op: rng.pick(AluOp::ALL), dst, src },
                 1 => Insn::Alu { width, op, dst, src: Src::Imm(rng.imm()) },
                 _ => Insn::Alu { width, op, dst: any_reg(rng), src },
             },
@@ -29,7 +28,7 @@ pub(crate) fn one(rng: &mut Rng, insns: &mut Vec<Insn>) -> Comparable {
             // A loop that does not end keeps the kernel busy for seconds.
             Insn::JumpIf { off, .. } if off < 0 => continue,
             Insn::JumpIf { width, op, dst, src, off } => match rng.below(3) {
-                0 => Insn::JumpIf { width, op: rng.pick(&JMP_OPS), dst, src, off },
+                0 => Insn::JumpIf { width, op: rng.pick(JmpOp::ALL), dst, src, off },
                 1 => Insn::JumpIf { width, op, dst: any_reg(rng), src, off },
                 _ => Insn::JumpIf { width, op, dst, src: Src::Imm(rng.imm()), off },
             },

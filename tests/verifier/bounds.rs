@@ -76,19 +76,7 @@ fn step(rng: &mut Rng, case: &mut Case, regs: &mut [Scalar; REGS.len()]) -> bool
     let width = rng.pick(&[Width::W32, Width::W64]);
     match rng.below(10) {
         0..=3 => {
-            let op = rng.pick(&[
-                JmpOp::Eq,
-                JmpOp::Ne,
-                JmpOp::Gt,
-                JmpOp::Ge,
-                JmpOp::Lt,
-                JmpOp::Le,
-                JmpOp::Sgt,
-                JmpOp::Sge,
-                JmpOp::Slt,
-                JmpOp::Sle,
-                JmpOp::Set,
-            ]);
+            let op = rng.pick(JmpOp::ALL);
             let by_reg = d != s && rng.chance(35);
             let src = if by_reg { Src::Reg(REGS[s]) } else { Src::Imm(rng.imm()) };
             let mut b = match src {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use skep_abi::insn::{AluOp, JmpOp, Size, Width};
 
 use super::super::{Edge, Scalar, Tnum, branch_taken, refine};
-use super::{ALU_OPS, EDGES, ENDIAN_OPS, JMP_OPS, NARROW, WIDTHS, abstraction, concrete, narrows};
+use super::{EDGES, ENDIAN_OPS, NARROW, WIDTHS, abstraction, concrete, narrows};
 
 /// Abstract values with the numbers that each admits of those it was made from.
 type Elements = Vec<(Scalar, Vec<u64>)>;
@@ -154,7 +154,7 @@ fn arithmetic_holds_every_concrete_result() {
         for (a, in_a) in &left {
             for (b, in_b) in &right {
                 for width in WIDTHS {
-                    for op in ALU_OPS {
+                    for &op in AluOp::ALL {
                         let r = a.alu(width, op, b);
                         for &x in in_a {
                             for &y in in_b {
@@ -206,7 +206,7 @@ fn comparisons_decide_only_what_holds_for_all() {
         for (a, in_a) in &left {
             for (b, in_b) in &right {
                 for width in WIDTHS {
-                    for op in JMP_OPS {
+                    for &op in JmpOp::ALL {
                         let Some(taken) = branch_taken(op, width, a, b) else { continue };
                         for &x in in_a {
                             for &y in in_b {
@@ -230,7 +230,8 @@ fn refinement_keeps_every_pair_that_takes_the_edge() {
         for (a, in_a) in &left {
             for (b, in_b) in &right {
                 for width in WIDTHS {
-                    for (op, edge) in JMP_OPS.into_iter().flat_map(|o| EDGES.map(|e| (o, e))) {
+                    for (op, edge) in JmpOp::ALL.iter().copied().flat_map(|o| EDGES.map(|e| (o, e)))
+                    {
                         let (mut ra, mut rb) = (*a, *b);
                         let outcome = refine(op, width, edge, &mut ra, &mut rb);
                         let forgets = (op, edge) == (JmpOp::Set, Edge::Fallthrough);
@@ -263,7 +264,7 @@ fn constants_stay_exact() {
         for y in numbers {
             let (a, b) = (Scalar::constant(x), Scalar::constant(y));
             for width in WIDTHS {
-                for op in ALU_OPS {
+                for &op in AluOp::ALL {
                     let bits = if width == Width::W32 { 32 } else { 64 };
                     let count = y;
                     let unknown = match op {
@@ -284,7 +285,7 @@ fn constants_stay_exact() {
                     };
                     assert_eq!(a.alu(width, op, &b), want, "{width:?} {op:?} {x:#x} {y:#x}");
                 }
-                for op in JMP_OPS {
+                for &op in JmpOp::ALL {
                     let edge = Edge::of(concrete::holds(width, op, x, y));
                     assert_eq!(branch_taken(op, width, &a, &b), Some(edge));
                 }

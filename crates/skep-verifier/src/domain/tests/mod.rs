@@ -7,42 +7,13 @@ mod exhaustive;
 mod log;
 mod props;
 
-use skep_abi::insn::{AluOp, EndianOp, JmpOp, Size, Width};
+use skep_abi::insn::{EndianOp, Size, Width};
 
 use super::{Range, Scalar, Tnum};
 
 const WIDTHS: [Width; 2] = [Width::W32, Width::W64];
 const EDGES: [super::Edge; 2] = [super::Edge::Jump, super::Edge::Fallthrough];
 const NARROW: [Size; 3] = [Size::B, Size::H, Size::W];
-const ALU_OPS: [AluOp; 14] = [
-    AluOp::Add,
-    AluOp::Sub,
-    AluOp::Mul,
-    AluOp::Div,
-    AluOp::Sdiv,
-    AluOp::Or,
-    AluOp::And,
-    AluOp::Lsh,
-    AluOp::Rsh,
-    AluOp::Arsh,
-    AluOp::Mod,
-    AluOp::Smod,
-    AluOp::Xor,
-    AluOp::Mov,
-];
-const JMP_OPS: [JmpOp; 11] = [
-    JmpOp::Eq,
-    JmpOp::Ne,
-    JmpOp::Gt,
-    JmpOp::Ge,
-    JmpOp::Lt,
-    JmpOp::Le,
-    JmpOp::Sgt,
-    JmpOp::Sge,
-    JmpOp::Slt,
-    JmpOp::Sle,
-    JmpOp::Set,
-];
 const ENDIAN_OPS: [EndianOp; 3] = [EndianOp::Le, EndianOp::Be, EndianOp::Swap];
 
 /// The best abstraction of a set of numbers, not empty.

@@ -2,10 +2,10 @@
 //! machine makes of the witness.
 
 use proptest::prelude::*;
-use skep_abi::insn::{JmpOp, Size};
+use skep_abi::insn::{AluOp, JmpOp, Size};
 
 use super::super::{Edge, Range, Scalar, Tnum, branch_taken, refine};
-use super::{ALU_OPS, EDGES, ENDIAN_OPS, JMP_OPS, NARROW, WIDTHS, concrete, narrows};
+use super::{EDGES, ENDIAN_OPS, NARROW, WIDTHS, concrete, narrows};
 
 /// Numbers with a liking for limits and for small distances from them.
 fn number() -> impl Strategy<Value = u64> {
@@ -66,7 +66,7 @@ proptest! {
     fn arithmetic((x, a) in witnessed(), (y, b) in witnessed(), small in 0u64..70) {
         let (a, b) = (a.synced(), b.synced());
         for width in WIDTHS {
-            for op in ALU_OPS {
+            for &op in AluOp::ALL {
                 for (y, b) in [(y, b), (small, Scalar::constant(small))] {
                     let v = concrete::alu(width, op, x, y);
                     let r = a.alu(width, op, &b);
@@ -79,7 +79,7 @@ proptest! {
     #[test]
     fn unsynced_operands_are_no_danger((x, a) in witnessed(), (y, b) in witnessed()) {
         for width in WIDTHS {
-            for op in ALU_OPS {
+            for &op in AluOp::ALL {
                 prop_assert!(a.alu(width, op, &b).contains(concrete::alu(width, op, x, y)));
             }
         }
@@ -110,7 +110,7 @@ proptest! {
     fn branches((x, a) in witnessed(), (y, b) in witnessed()) {
         let (a, b) = (a.synced(), b.synced());
         for width in WIDTHS {
-            for op in JMP_OPS {
+            for &op in JmpOp::ALL {
                 let edge = Edge::of(concrete::holds(width, op, x, y));
                 if let Some(taken) = branch_taken(op, width, &a, &b) {
                     prop_assert_eq!(taken, edge);
@@ -127,7 +127,7 @@ proptest! {
     fn refinement_only_narrows((_, a) in witnessed(), (_, b) in witnessed()) {
         let (a, b) = (a.synced(), b.synced());
         for width in WIDTHS {
-            for op in JMP_OPS {
+            for &op in JmpOp::ALL {
                 for edge in EDGES {
                     let (mut ra, mut rb) = (a, b);
                     let forgets = (op, edge) == (JmpOp::Set, Edge::Fallthrough);
