@@ -41,12 +41,16 @@ impl Walk<'_> {
     pub(crate) fn exec_store(&mut self, size: Size, dst: Reg, off: i16, src: Src) -> Res<()> {
         self.check_src(src)?;
         self.check_readable(dst)?;
-        let kind = self.cur.reg(dst).kind;
-        let access = MemAccess { base: dst, off: off.into(), size, align: Align::Natural };
         let value = match src {
             Src::Reg(r) => Value::Reg(r),
             Src::Imm(imm) => Value::Imm(imm),
         };
+        self.store(size, value, dst, off, Align::Natural)
+    }
+
+    fn store(&mut self, size: Size, value: Value, dst: Reg, off: i16, align: Align) -> Res<()> {
+        let kind = self.cur.reg(dst).kind;
+        let access = MemAccess { base: dst, off: off.into(), size, align };
         self.access_memory(access, Direction::Write { value })?;
         self.note_access(kind, off.into())
     }
@@ -79,10 +83,7 @@ impl Walk<'_> {
             let ty = self.cur.reg(dst).kind.name();
             return Err(RejectKind::AtomicStore { reg: dst.num(), ty }.into());
         }
-        let kind = self.cur.reg(dst).kind;
-        let access = MemAccess { base: dst, off: off.into(), size, align: Align::Strict };
-        self.access_memory(access, Direction::Write { value: Value::Reg(src) })?;
-        self.note_access(kind, off.into())
+        self.store(size, Value::Reg(src), dst, off, Align::Strict)
     }
 
     pub(crate) fn exec_atomic(
