@@ -3,7 +3,7 @@
 use skep_abi::Errno;
 use skep_btf::ByteOrder;
 use skep_elf::{MapDef, MapInit, MapKind, MapSlot, Object, ProgramDef};
-use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr, MapAttr};
+use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr};
 use std::os::fd::RawFd;
 
 /// Maps and programs of one object, by the object's own indices.
@@ -51,17 +51,7 @@ impl Native {
 }
 
 fn create(def: &MapDef) -> Result<KernelMap, String> {
-    let map = KernelMap::create(&MapAttr {
-        map_type: def.map_type,
-        key_size: def.key_size,
-        value_size: def.value_size,
-        max_entries: def.max_entries,
-        flags: def.flags,
-        numa_node: def.numa_node,
-        map_extra: def.map_extra,
-        name: def.name.clone(),
-    })
-    .map_err(|e| failed(def, "create", e))?;
+    let map = KernelMap::create(&skep::map_spec(def)).map_err(|e| failed(def, "create", e))?;
     if let MapInit::Bytes(bytes) = &def.init {
         map.update(&[0; 4], bytes, 0).map_err(|e| failed(def, "fill", e))?;
     }

@@ -5,7 +5,8 @@ use std::os::fd::RawFd;
 
 use skep_abi::Errno;
 use skep_abi::insn::{Insn, encode};
-use skep_host::kernel::{KernelMap, KernelProg, LoadAttr, LoadError, MapAttr, TestRun};
+use skep_host::kernel::{KernelMap, KernelProg, LoadAttr, LoadError, TestRun};
+use skep_maps::MapSpec;
 
 use super::{Answer, Outcome, Verdict};
 use crate::generate::{Flavor, Generated, MAPS, initial_entries, initial_entry};
@@ -23,12 +24,12 @@ impl KernelJudge {
     /// Names the map and the kernel's errno.
     pub fn new() -> Result<KernelJudge, String> {
         let create = |(n, spec): (usize, &crate::generate::GeneratedMap)| {
-            KernelMap::create(&MapAttr {
+            KernelMap::create(&MapSpec {
                 map_type: spec.map_type,
                 key_size: spec.key_size,
                 value_size: spec.value_size,
                 max_entries: spec.max_entries,
-                ..MapAttr::default()
+                ..MapSpec::default()
             })
             .map_err(|e| format!("creating map {n} in the kernel: {e}"))
         };

@@ -14,7 +14,8 @@ use skep_abi::insn::asm::assemble;
 use skep_abi::insn::{CallTarget, Imm64, Insn, RawInsn, decode};
 use skep_btf::build::BtfBuilder;
 use skep_btf::{Btf, ByteOrder, FuncLinkage, Int};
-use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr, MapAttr};
+use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr};
+use skep_maps::MapSpec;
 use skep_verifier::env::{Privilege, ProgTypeProps};
 use skep_verifier::{LoadRequest, Log, LogLevel, VerifyError, verify};
 
@@ -193,13 +194,13 @@ fn kernel_maps() -> Vec<KernelMap> {
     maps()
         .iter()
         .map(|m| {
-            let map = KernelMap::create(&MapAttr {
+            let map = KernelMap::create(&MapSpec {
                 map_type: m.map_type,
                 key_size: m.key_size,
                 value_size: m.value_size,
                 max_entries: m.max_entries,
                 flags: m.flags,
-                ..MapAttr::default()
+                ..MapSpec::default()
             })
             .expect("a map of the live kernel");
             if m.frozen_data.is_some() {

@@ -1,7 +1,8 @@
 //! The oracle itself: the wrapper reaches the live kernel and reports what it says.
 
 use skep_abi::insn::RawInsn;
-use skep_host::kernel::{self, KernelMap, KernelProg, LoadAttr, MapAttr, TestRun};
+use skep_host::kernel::{self, KernelMap, KernelProg, LoadAttr, TestRun};
+use skep_maps::MapSpec;
 
 fn insn(code: u8, imm: i32) -> RawInsn {
     RawInsn { code, imm, ..RawInsn::default() }
@@ -39,13 +40,13 @@ fn map_keeps_values() {
     if let Err(why) = kernel::available() {
         return println!("skipped: {why}");
     }
-    let spec = MapAttr {
+    let spec = MapSpec {
         map_type: 1,
         key_size: 4,
         value_size: 8,
         max_entries: 2,
         name: "oracle".into(),
-        ..MapAttr::default()
+        ..MapSpec::default()
     };
     let map = KernelMap::create(&spec).expect("creates");
     map.update(&[1, 0, 0, 0], &[9; 8], 0).expect("updates");

@@ -35,5 +35,5 @@ mod system;
 pub use support::Support;
 pub use system::{
     LoadError, LoadErrorKind, LoadOptions, Loaded, LoadedMap, Program, RawProgram, RunError,
-    System, TestRun, TestRunOutput,
+    System, TestRun, TestRunOutput, map_spec,
 };

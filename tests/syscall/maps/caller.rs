@@ -2,7 +2,7 @@
 
 use skep_abi::Errno;
 use skep_abi::insn::RawInsn;
-use skep_host::kernel::{KernelMap, KernelProg, LoadAttr, MapAttr, TestRun};
+use skep_host::kernel::{KernelMap, KernelProg, LoadAttr, TestRun};
 use skep_maps::{MapSpec, ProgCompat, ProgObject, UserMap, slot};
 use std::any::Any;
 use std::cell::RefCell;
@@ -69,28 +69,7 @@ impl MapCaller for Kernel {
     type Map = KernelCallerMap;
 
     fn create(&self, spec: &MapSpec) -> Result<KernelCallerMap, Errno> {
-        let MapSpec {
-            map_type,
-            key_size,
-            value_size,
-            max_entries,
-            flags,
-            numa_node,
-            map_extra,
-            ref name,
-        } = *spec;
-        let name = name.clone();
-        let attr = MapAttr {
-            map_type,
-            key_size,
-            value_size,
-            max_entries,
-            flags,
-            numa_node,
-            map_extra,
-            name,
-        };
-        let map = KernelMap::create(&attr)?;
+        let map = KernelMap::create(spec)?;
         Ok(KernelCallerMap { map, progs: RefCell::default() })
     }
 }

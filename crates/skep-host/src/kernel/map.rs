@@ -2,6 +2,7 @@
 
 use super::sys::{Attr, bpf, bpf_fd};
 use skep_abi::Errno;
+use skep_maps::MapSpec;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 const MAP_CREATE: u32 = 0;
@@ -11,27 +12,6 @@ const MAP_DELETE_ELEM: u32 = 3;
 const MAP_GET_NEXT_KEY: u32 = 4;
 const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 const MAP_FREEZE: u32 = 22;
-
-/// What a map is created from (`BPF_MAP_CREATE`); sizes in bytes.
-#[derive(Clone, Debug, Default)]
-pub struct MapAttr {
-    /// `BPF_MAP_TYPE_*`.
-    pub map_type: u32,
-    /// Key size.
-    pub key_size: u32,
-    /// Value size.
-    pub value_size: u32,
-    /// Capacity.
-    pub max_entries: u32,
-    /// `BPF_F_*`.
-    pub flags: u32,
-    /// NUMA node, with `BPF_F_NUMA_NODE`.
-    pub numa_node: u32,
-    /// Type-specific extra.
-    pub map_extra: u64,
-    /// Name, at most 15 bytes.
-    pub name: String,
-}
 
 /// A map of the live kernel; the descriptor is closed on drop.
 #[derive(Debug)]
@@ -47,7 +27,7 @@ impl KernelMap {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn create(spec: &MapAttr) -> Result<KernelMap, Errno> {
+    pub fn create(spec: &MapSpec) -> Result<KernelMap, Errno> {
         let mut attr = Attr::new();
         attr.set_u32(0, spec.map_type);
         attr.set_u32(4, spec.key_size);

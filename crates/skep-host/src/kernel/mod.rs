@@ -9,7 +9,7 @@ mod prog;
 mod sys;
 
 pub use classic::{ClassicSocket, seccomp_accepts};
-pub use map::{KernelMap, MapAttr, possible_cpus};
+pub use map::{KernelMap, possible_cpus};
 pub use prog::{KernelBtf, KernelProg, LoadAttr, LoadError, TestRun, TestRunOutput};
 
 /// Why there is no oracle on this machine; a test prints it and skips.

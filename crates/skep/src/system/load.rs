@@ -292,9 +292,9 @@ fn check_fields(def: &MapDef, btf: Option<&Btf>) -> Result<(), LoadError> {
     }
 }
 
-fn create_map(def: &MapDef) -> Result<Arc<dyn MapOps>, LoadError> {
-    let err = |kind| LoadError::new(&def.symbol, kind);
-    let spec = MapSpec {
+/// What a map of an object is created from.
+pub fn map_spec(def: &MapDef) -> MapSpec {
+    MapSpec {
         map_type: def.map_type,
         key_size: def.key_size,
         value_size: def.value_size,
@@ -303,8 +303,12 @@ fn create_map(def: &MapDef) -> Result<Arc<dyn MapOps>, LoadError> {
         numa_node: def.numa_node,
         map_extra: def.map_extra,
         name: def.name.clone(),
-    };
-    let map = skep_maps::create(&spec).map_err(|e| err(LoadErrorKind::Map(e)))?;
+    }
+}
+
+fn create_map(def: &MapDef) -> Result<Arc<dyn MapOps>, LoadError> {
+    let err = |kind| LoadError::new(&def.symbol, kind);
+    let map = skep_maps::create(&map_spec(def)).map_err(|e| err(LoadErrorKind::Map(e)))?;
     let content = |e| err(LoadErrorKind::MapContent(e));
     if let MapInit::Bytes(bytes) = &def.init {
         let mut value = bytes.clone();

@@ -10,7 +10,7 @@ mod program;
 mod test_run;
 
 pub use error::{LoadError, LoadErrorKind, RunError};
-pub use load::{LoadOptions, Loaded, LoadedMap, RawProgram};
+pub use load::{LoadOptions, Loaded, LoadedMap, RawProgram, map_spec};
 pub use program::Program;
 pub use test_run::{TestRun, TestRunOutput};
 

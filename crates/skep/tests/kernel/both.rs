@@ -6,7 +6,7 @@ use skep_abi::insn::RawInsn;
 use skep_abi::insn::asm::assemble;
 use skep_btf::build::BtfBuilder;
 use skep_btf::{Btf, ByteOrder, FuncLinkage, Int, TypeId};
-use skep_host::kernel::{self, KernelBtf, KernelMap, KernelProg, LoadAttr, MapAttr};
+use skep_host::kernel::{self, KernelBtf, KernelMap, KernelProg, LoadAttr};
 use skep_maps::MapSpec;
 use std::sync::Arc;
 
@@ -259,13 +259,13 @@ impl Case {
         let mut maps = Vec::new();
         for m in &self.maps {
             let s = &m.spec;
-            let map = KernelMap::create(&MapAttr {
+            let map = KernelMap::create(&MapSpec {
                 map_type: s.map_type,
                 key_size: s.key_size,
                 value_size: s.value_size,
                 max_entries: s.max_entries,
                 flags: s.flags,
-                ..MapAttr::default()
+                ..MapSpec::default()
             })
             .unwrap();
             if let Some(content) = &m.content {
