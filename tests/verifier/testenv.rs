@@ -263,6 +263,8 @@ pub(crate) fn maps() -> Vec<MapProps> {
         frozen_data: None,
         direct_value: map_type == BPF_MAP_TYPE_ARRAY,
         inner: None,
+        fields: Vec::new(),
+        types: None,
     };
     let ro = MapProps {
         frozen_data: Some(RODATA.to_vec()),

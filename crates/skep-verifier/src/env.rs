@@ -5,6 +5,8 @@
 
 use skep_abi::insn::Size;
 use skep_btf::Btf;
+use skep_btf::fields::Field;
+use std::sync::Arc;
 
 /// What a helper argument must be (`enum bpf_arg_type` is the kernel's counterpart).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -256,7 +258,30 @@ pub struct MapProps {
     pub direct_value: bool,
     /// Properties of the inner maps, for map-in-map.
     pub inner: Option<Box<MapProps>>,
+    /// Members of the value that only helpers and kernel functions may touch, by ascending offset.
+    pub fields: Vec<Field>,
+    /// Types of its keys and values.
+    pub types: Option<MapTypes>,
 }
+
+/// Types of a map's keys and values.
+#[derive(Clone, Debug)]
+pub struct MapTypes {
+    /// Where they are described.
+    pub btf: Arc<Btf>,
+    /// Type id of the key there; 0 for none.
+    pub key: u32,
+    /// Type id of the value there; 0 for none.
+    pub value: u32,
+}
+
+impl PartialEq for MapTypes {
+    fn eq(&self, other: &MapTypes) -> bool {
+        Arc::ptr_eq(&self.btf, &other.btf) && self.key == other.key && self.value == other.value
+    }
+}
+
+impl Eq for MapTypes {}
 
 /// What a program may use: implemented by the subsystem, or by a host with its own helpers.
 pub trait Env {
@@ -268,6 +293,14 @@ pub trait Env {
     fn map(&self, idx: u32) -> Option<&MapProps>;
     /// The program's own BTF, for names and source lines.
     fn btf(&self) -> Option<&Btf>;
+    /// The types of the kernel that the program is for, if it may use them.
+    fn kernel_btf(&self) -> Option<&Btf> {
+        None
+    }
+    /// The types of a kernel module, by index in the load's fd array.
+    fn module_btf(&self, _fd_idx: u16) -> Option<&Btf> {
+        None
+    }
     /// Who loads.
     fn privilege(&self) -> Privilege;
 }

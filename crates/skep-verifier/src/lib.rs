@@ -20,7 +20,11 @@ mod walk;
 
 pub use log::{Log, LogLevel};
 pub use prog::{LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats};
-pub use reject::{Bug, OffText, RangeText, Reject, RejectKind, VerifyError};
+pub use reject::{
+    BtfReject, Bug, HeldReject, HelperReject, KfuncReject, ObjectReject, OffText, ProgReject,
+    RangeText, Reject, RejectKind, SpecReject, VerifyError,
+};
+pub use state::TypeText;
 
 /// Proves a program safe, or says why it cannot.
 ///

@@ -12,6 +12,14 @@ pub struct LoadRequest {
     pub insns: Vec<RawInsn>,
     /// Licence string; decides about GPL-only helpers.
     pub license: String,
+    /// `BPF_F_*` of the load.
+    pub flags: u32,
+    /// `BPF_*` attach type, or 0.
+    pub expected_attach_type: u32,
+    /// BTF type id that the program attaches to, in the BTF that `attach_btf` names; 0 for none.
+    pub attach_btf_id: u32,
+    /// Where `attach_btf_id` lies: 0 for the kernel, n > 0 for the module at index n - 1 of the environment's.
+    pub attach_btf: u32,
     /// First slot and BTF function type id of each subprogram, from `.BTF.ext`; may be empty.
     pub func_info: Vec<(u32, u32)>,
     /// Source lines, from `.BTF.ext`, sorted by slot; may be empty.

@@ -142,6 +142,7 @@ impl<'a> Walk<'a> {
             is_privileged: env.privilege() == Privilege::Privileged,
             cur: VerifierState {
                 frames: vec![Rc::new(main)],
+                held: Rc::default(),
                 may_goto_depth: 0,
                 callback_unroll_depth: 0,
             },

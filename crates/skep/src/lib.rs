@@ -34,6 +34,6 @@ mod system;
 
 pub use support::Support;
 pub use system::{
-    LoadError, LoadErrorKind, LoadOptions, Loaded, LoadedMap, Program, RawProgram, RunError,
-    System, TestRun, TestRunOutput, map_spec,
+    CheckOptions, Checked, LoadError, LoadErrorKind, LoadOptions, Loaded, LoadedMap, Program,
+    RawProgram, RunError, System, TestRun, TestRunOutput, map_spec,
 };

@@ -4,7 +4,7 @@ use crate::env::{ArgType, HelperProto, MapProps, MemAccess, MemArg, Nullable};
 use crate::mem::{Exact, HelperMem, RawFill, ZeroSize};
 use crate::pre::MapId;
 use crate::reject::RejectKind;
-use crate::state::RegKind;
+use crate::state::{RegKind, RegState};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::{
@@ -85,7 +85,7 @@ impl Walk<'_> {
             // SOUND: another number in its place would not be NULL.
             self.mark_precise(r)?;
         } else {
-            check_type(reg.kind, arg, r)?;
+            check_type(&reg, arg, r)?;
             // SOUND: a moved function pointer would name an instruction that was never verified as an entry.
             if matches!(reg.kind, RegKind::Ctx | RegKind::Func(_)) {
                 self.check_unmoved(r)?;
@@ -195,7 +195,8 @@ impl Walk<'_> {
 }
 
 /// The register is of a kind that the argument takes (`check_reg_type`).
-fn check_type(kind: RegKind, arg: ArgType, r: Reg) -> Res<()> {
+fn check_type(state: &RegState, arg: ArgType, r: Reg) -> Res<()> {
+    let kind = state.kind;
     let mem = matches!(
         kind,
         RegKind::Stack(_)
@@ -219,9 +220,9 @@ fn check_type(kind: RegKind, arg: ArgType, r: Reg) -> Res<()> {
         ArgType::StackOrNull => (matches!(kind, RegKind::Stack(_)), "fp"),
         ArgType::ConstStr => (matches!(kind, RegKind::MapValue(_)), "map_value"),
     };
-    if ok {
+    if ok && !state.may_be_null() {
         return Ok(());
     }
-    let (reg, ty) = (r.num(), kind.name());
+    let (reg, ty) = (r.num(), state.type_text());
     Err(RejectKind::ArgType { reg, ty, expected: expected.into() }.into())
 }

@@ -29,7 +29,7 @@ impl Walk<'_> {
                 let rounds = caller.regs[Reg::R1.index()];
                 if !rounds.is_scalar() {
                     // SOUND: the bounds of a pointer are those of its offset, not of how often the helper calls.
-                    let (reg, ty) = (Reg::R1.num(), rounds.kind.name());
+                    let (reg, ty) = (Reg::R1.num(), rounds.type_text());
                     return Err(RejectKind::ArgType { reg, ty, expected: "scalar".into() }.into());
                 }
                 let max = rounds.num.umax();

@@ -57,8 +57,7 @@ impl Walk<'_> {
                     // SOUND: see `has_all_elements`.
                     RegState::pointer(RegKind::MapValue(map))
                 } else {
-                    let id = self.new_id();
-                    RegState { id, ..RegState::pointer(RegKind::MapValueOrNull(map)) }
+                    RegState::pointer_or_null(RegKind::MapValue(map), self.new_id())
                 }
             }
         };

@@ -90,7 +90,7 @@ impl Walk<'_> {
         let Some((min, max)) = self.props.ret_range else { return Ok(()) };
         let r0 = *self.cur.reg(Reg::R0);
         if !r0.is_scalar() {
-            return Err(RejectKind::ReturnNotScalar { ty: r0.kind.name() }.into());
+            return Err(RejectKind::ReturnNotScalar { ty: r0.type_text() }.into());
         }
         self.mark_precise(Reg::R0)?;
         if r0.num.smin() < min || r0.num.smax() > max {

@@ -4,7 +4,7 @@ use crate::domain::{Edge, Scalar, branch_taken, refine};
 use crate::pre::MapTable;
 use crate::prune::LinkSet;
 use crate::reject::RejectKind;
-use crate::state::{PacketRange, Place, RegKind, RegState, VerifierState};
+use crate::state::{PacketRange, Place, PtrFlags, RegKind, RegState, VerifierState};
 use crate::walk::{Flow, Res, Walk};
 use skep_abi::insn::{AluOp, JmpOp, Reg, Src, Width};
 
@@ -148,7 +148,7 @@ impl Walk<'_> {
         let null_check = width == Width::W64
             && src == Src::Imm(0)
             && matches!(op, JmpOp::Eq | JmpOp::Ne)
-            && (a.kind.may_be_null() || is_not_null(a));
+            && (a.may_be_null() || is_not_null(a));
         if null_check || packet_comparison(width, op, src, a, b).is_some() {
             return Ok(());
         }
@@ -230,7 +230,8 @@ fn sync_links(state: &mut VerifierState, frame: u8, reg: Reg, links: &LinkSet) {
 
 /// Kinds that are surely not NULL (`reg_not_null`).
 fn is_not_null(r: &RegState) -> bool {
-    matches!(r.kind, RegKind::MapValue(_) | RegKind::MapKey(_) | RegKind::Map(_))
+    !r.may_be_null()
+        && matches!(r.kind, RegKind::MapValue(_) | RegKind::MapKey(_) | RegKind::Map(_))
 }
 
 /// The edge that is surely taken (`is_branch_taken`).
@@ -346,12 +347,12 @@ fn learn_pointers(
         return;
     }
     let (equal, unequal) = if op == JmpOp::Eq { (jump, fall) } else { (fall, jump) };
-    if b.is_null() && a.kind.may_be_null() && matches!(src, Src::Imm(_)) {
+    if b.is_null() && a.may_be_null() && matches!(src, Src::Imm(_)) {
         resolve_null(maps, equal, a.id, NullCheck::IsNull);
         resolve_null(maps, unequal, a.id, NullCheck::NotNull);
-    } else if a.is_pointer() && b.is_pointer() && a.kind.may_be_null() != b.kind.may_be_null() {
+    } else if a.is_pointer() && b.is_pointer() && a.may_be_null() != b.may_be_null() {
         // SOUND: equal to a pointer that is not NULL.
-        let (maybe, other) = if a.kind.may_be_null() { (a, b) } else { (b, a) };
+        let (maybe, other) = if a.may_be_null() { (a, b) } else { (b, a) };
         if is_not_null(&other) && other.off == 0 && other.num.const_value() == Some(0) {
             resolve_null(maps, equal, maybe.id, NullCheck::NotNull);
         }
@@ -393,18 +394,19 @@ enum NullCheck {
 // SOUND: copies share an id, which is given by each lookup anew, and a pointer that may be NULL cannot be moved.
 fn resolve_null(maps: &MapTable, state: &mut VerifierState, id: u32, check: NullCheck) {
     state.update_regs(
-        |r| r.kind.may_be_null() && r.id == id,
+        |r| r.may_be_null() && r.id == id,
         |r| {
             *r = match (check, r.kind) {
                 (NullCheck::IsNull, _) => RegState::scalar(Scalar::ZERO),
-                (NullCheck::NotNull, RegKind::MapValueOrNull(m)) => {
-                    let kind = match maps.get(m).and_then(|e| e.inner) {
-                        Some(inner) => RegKind::Map(inner),
-                        None => RegKind::MapValue(m),
+                (NullCheck::NotNull, kind) => {
+                    let inner = |m| maps.get(m).and_then(|e| e.inner);
+                    let kind = match kind {
+                        RegKind::MapValue(m) => inner(m).map_or(kind, RegKind::Map),
+                        other => other,
                     };
-                    RegState { kind, id: 0, ..*r }
+                    let flags = r.flags.without(PtrFlags::MAYBE_NULL);
+                    RegState { kind, flags, id: 0, ..*r }
                 }
-                (NullCheck::NotNull, _) => *r,
             };
         },
     );

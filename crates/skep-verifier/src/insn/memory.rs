@@ -64,7 +64,7 @@ impl Walk<'_> {
     ) -> Res<()> {
         self.check_readable(src)?;
         if !self.allows_atomic(src) {
-            let ty = self.cur.reg(src).kind.name();
+            let ty = self.cur.reg(src).type_text();
             return Err(RejectKind::AtomicLoad { reg: src.num(), ty }.into());
         }
         self.load(size, Extend::Zero, dst, src, off, Align::Strict)
@@ -80,7 +80,7 @@ impl Walk<'_> {
         self.check_readable(dst)?;
         self.check_readable(src)?;
         if !self.allows_atomic(dst) {
-            let ty = self.cur.reg(dst).kind.name();
+            let ty = self.cur.reg(dst).type_text();
             return Err(RejectKind::AtomicStore { reg: dst.num(), ty }.into());
         }
         self.store(size, Value::Reg(src), dst, off, Align::Strict)
@@ -115,7 +115,7 @@ impl Walk<'_> {
             return Err(RejectKind::LeakIntoMem { reg: src.num() }.into());
         }
         if !self.allows_atomic(dst) {
-            let ty = self.cur.reg(dst).kind.name();
+            let ty = self.cur.reg(dst).type_text();
             return Err(RejectKind::AtomicStore { reg: dst.num(), ty }.into());
         }
         if let Some(r) = loaded {
@@ -144,11 +144,17 @@ impl Walk<'_> {
             | RegKind::Scalar
             | RegKind::Map(_)
             | RegKind::MapValue(_)
-            | RegKind::MapValueOrNull(_)
             | RegKind::MapKey(_)
             | RegKind::Stack(_)
             | RegKind::PacketEnd
-            | RegKind::Func(_) => true,
+            | RegKind::Func(_)
+            | RegKind::TpBuffer
+            | RegKind::Mem(_)
+            | RegKind::Buf
+            | RegKind::Arena
+            | RegKind::Btf(_)
+            | RegKind::Dynptr(_) => true,
+            RegKind::FlowKeys | RegKind::Socket(_) => false,
         }
     }
 

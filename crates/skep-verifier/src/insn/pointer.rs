@@ -3,7 +3,7 @@
 use super::alu::op_text;
 use crate::domain::{Range, Scalar};
 use crate::reject::RejectKind;
-use crate::state::{PacketRange, RegKind, RegState};
+use crate::state::{PacketRange, RegKind, RegState, TypeText};
 use crate::walk::{Res, Walk, unsupported};
 use skep_abi::insn::{AluOp, Reg, Width};
 
@@ -45,8 +45,8 @@ impl Walk<'_> {
             return Err(RejectKind::PointerArithmetic32 { reg }.into());
         }
         check_kind(reg, &ptr, op, known)?;
-        check_sane(&off, ptr.kind)?;
-        check_sane(&ptr, ptr.kind)?;
+        check_sane(&off, ptr.type_text())?;
+        check_sane(&ptr, ptr.type_text())?;
         if !self.is_privileged && known.is_none() {
             // DEVIATION: the kernel masks the offset against speculation; here nothing does yet.
             return Err(unsupported(
@@ -83,7 +83,7 @@ impl Walk<'_> {
             // A new variable part: what was known of the packet behind the old one is not of this one.
             new.id = self.new_id();
         }
-        check_sane(&new, ptr.kind)?;
+        check_sane(&new, ptr.type_text())?;
         *self.cur.reg_mut(dst) = new;
         Ok(())
     }
@@ -141,26 +141,36 @@ fn sub(ptr: &RegState, off: &RegState, known: Option<i64>) -> RegState {
 /// Kinds of pointers that may be moved.
 fn check_kind(reg: u8, ptr: &RegState, op: AluOp, known: Option<i64>) -> Res<()> {
     let is_nop = known == Some(0) && op == AluOp::Add;
-    let ty = ptr.kind.name();
+    let ty = ptr.type_text();
+    if ptr.may_be_null() {
+        return Err(RejectKind::PointerMaybeNull { reg, ty }.into());
+    }
     match ptr.kind {
-        RegKind::MapValueOrNull(_) => Err(RejectKind::PointerMaybeNull { reg, ty }.into()),
         RegKind::Ctx
         | RegKind::MapValue(_)
         | RegKind::MapKey(_)
         | RegKind::Stack(_)
         | RegKind::Packet(_)
         | RegKind::PacketMeta(_)
-        | RegKind::Func(_) => Ok(()),
+        | RegKind::Func(_)
+        | RegKind::TpBuffer
+        | RegKind::Mem(_)
+        | RegKind::Buf
+        | RegKind::Arena
+        | RegKind::Btf(_)
+        | RegKind::Dynptr(_) => Ok(()),
         RegKind::Map(_) if is_nop => Ok(()),
-        RegKind::Map(_) | RegKind::PacketEnd | RegKind::NotInit | RegKind::Scalar => {
-            Err(RejectKind::PointerKind { reg, ty }.into())
-        }
+        RegKind::Map(_)
+        | RegKind::PacketEnd
+        | RegKind::NotInit
+        | RegKind::Scalar
+        | RegKind::FlowKeys
+        | RegKind::Socket(_) => Err(RejectKind::PointerKind { reg, ty }.into()),
     }
 }
 
 /// Offsets that cannot overflow when they are added up (`check_reg_sane_offset`).
-fn check_sane(r: &RegState, kind: RegKind) -> Res<()> {
-    let ty = kind.name();
+fn check_sane(r: &RegState, ty: TypeText) -> Res<()> {
     let too_far = |v: i64| v >= MAX_VAR_OFF || v <= -MAX_VAR_OFF;
     let smin = r.num.smin();
     if let Some(val) = r.num.const_value().map(|v| v as i64).filter(|v| too_far(*v)) {

@@ -42,7 +42,7 @@ impl fmt::Display for RegText<'_> {
                 return LogNum::Signed(v).fmt(f);
             }
         }
-        f.write_str(r.kind.name())?;
+        write!(f, "{}", r.type_text())?;
         if let RegKind::Stack(n) = r.kind {
             if n != self.frame {
                 write!(f, "[{n}]")?;
@@ -61,10 +61,7 @@ impl fmt::Display for RegText<'_> {
 impl RegText<'_> {
     fn map(&self) -> Option<MapId> {
         match self.reg.kind {
-            RegKind::Map(m)
-            | RegKind::MapValue(m)
-            | RegKind::MapValueOrNull(m)
-            | RegKind::MapKey(m) => Some(m),
+            RegKind::Map(m) | RegKind::MapValue(m) | RegKind::MapKey(m) => Some(m),
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Ctx
@@ -72,7 +69,15 @@ impl RegText<'_> {
             | RegKind::Packet(_)
             | RegKind::PacketMeta(_)
             | RegKind::PacketEnd
-            | RegKind::Func(_) => None,
+            | RegKind::Func(_)
+            | RegKind::FlowKeys
+            | RegKind::Socket(_)
+            | RegKind::TpBuffer
+            | RegKind::Mem(_)
+            | RegKind::Buf
+            | RegKind::Arena
+            | RegKind::Btf(_)
+            | RegKind::Dynptr(_) => None,
         }
     }
 
@@ -83,6 +88,9 @@ impl RegText<'_> {
             if r.is_shifted {
                 write!(a.f, "{:+}", r.off)?;
             }
+        }
+        if r.ref_id != 0 {
+            a.put(format_args!("ref_obj_id={}", r.ref_id))?;
         }
         if let Some(m) = self.map().and_then(|m| self.maps.get(m)) {
             if !m.props.name.is_empty() {
@@ -168,6 +176,9 @@ fn bytes(slot: &StackSlot) -> String {
             ByteKind::Spill => 'r',
             ByteKind::Misc => 'm',
             ByteKind::Zero => '0',
+            ByteKind::Dynptr => 'd',
+            ByteKind::Iter => 'i',
+            ByteKind::Irq => 'f',
         })
         .collect()
 }

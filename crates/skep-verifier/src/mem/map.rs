@@ -7,9 +7,10 @@ use crate::env::{MapProps, MemAccess as HelperAccess};
 use crate::pre::MapId;
 use crate::reject::RejectKind;
 use crate::state::RegState;
-use crate::walk::{Res, Stop, Walk};
+use crate::walk::{Res, Stop, Walk, unsupported};
 use skep_abi::insn::{Reg, Size};
 use skep_abi::uapi::{BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
+use skep_btf::fields::Field;
 
 impl Walk<'_> {
     /// The map's properties.
@@ -32,6 +33,7 @@ impl Walk<'_> {
         check_direction(map, off, size, dir.is_write())?;
         let reg = a.base.num();
         check_region(Region::MapValue, ptr, reg, off, size, map.value_size, ZeroSize::Forbidden)?;
+        check_fields(map, ptr, off, size)?;
         match dir {
             Direction::Read { into: Some(_), extend } => {
                 Ok(constant(map, ptr, off, a.size, extend)
@@ -74,7 +76,8 @@ impl Walk<'_> {
         if m.access != HelperAccess::Read {
             check_direction(map, off, m.size, true)?;
         }
-        check_region(Region::MapValue, ptr, r.num(), off, m.size, map.value_size, m.zero)
+        check_region(Region::MapValue, ptr, r.num(), off, m.size, map.value_size, m.zero)?;
+        check_fields(map, ptr, off, m.size)
     }
 
     pub(super) fn check_helper_map_key(
@@ -84,12 +87,27 @@ impl Walk<'_> {
         r: Reg,
         m: HelperMem,
     ) -> Res<()> {
-        let (reg, ty) = (r.num(), ptr.kind.name());
+        let (reg, ty) = (r.num(), ptr.type_text());
         if m.access != HelperAccess::Read {
             return Err(RejectKind::CannotWriteInto { reg, ty }.into());
         }
         let size = self.map(id)?.key_size;
         check_region(Region::MapKey, ptr, reg, ptr.off.into(), m.size, size, m.zero)
+    }
+}
+
+/// Members that only the kernel may touch are not accessed as plain memory.
+fn check_fields(map: &MapProps, ptr: &RegState, off: i64, size: u64) -> Res<()> {
+    if map.fields.is_empty() {
+        return Ok(());
+    }
+    let low = off.saturating_add(ptr.num.smin());
+    let high = off.saturating_add_unsigned(ptr.num.umax().saturating_add(size));
+    let touches =
+        |f: &&Field| low < i64::from(f.offset) + i64::from(f.size) && high > f.offset.into();
+    match map.fields.iter().find(touches) {
+        Some(f) => Err(unsupported(format!("access to a {} in a map's value", f.kind.name()))),
+        None => Ok(()),
     }
 }
 

@@ -112,6 +112,10 @@ impl Walk<'_> {
     pub(crate) fn access_memory(&mut self, a: MemAccess, dir: Direction) -> Res<()> {
         let ptr = *self.cur.reg(a.base);
         check_alignment(&ptr, a)?;
+        if ptr.may_be_null() {
+            let ty = ptr.type_text();
+            return Err(RejectKind::InvalidMemAccess { reg: a.base.num(), ty }.into());
+        }
         let loaded = match ptr.kind {
             RegKind::Stack(frame) => {
                 return self.access_stack(frame, &ptr, a, self.lend(frame, a, dir));
@@ -123,10 +127,17 @@ impl Walk<'_> {
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Map(_)
-            | RegKind::MapValueOrNull(_)
             | RegKind::PacketEnd
-            | RegKind::Func(_) => {
-                let ty = ptr.kind.name();
+            | RegKind::Func(_)
+            | RegKind::FlowKeys
+            | RegKind::Socket(_)
+            | RegKind::TpBuffer
+            | RegKind::Mem(_)
+            | RegKind::Buf
+            | RegKind::Arena
+            | RegKind::Btf(_)
+            | RegKind::Dynptr(_) => {
+                let ty = ptr.type_text();
                 return Err(RejectKind::InvalidMemAccess { reg: a.base.num(), ty }.into());
             }
         };
@@ -184,7 +195,7 @@ impl Walk<'_> {
     /// The pointer is as it was given: no fixed or variable offset (`check_ptr_off_reg`).
     pub(crate) fn check_unmoved(&self, r: Reg) -> Res<()> {
         let ptr = self.cur.reg(r);
-        let (ty, reg, off) = (ptr.kind.name(), r.num(), ptr.off);
+        let (ty, reg, off) = (ptr.type_text(), r.num(), ptr.off);
         if off < 0 {
             return Err(RejectKind::NegativePointer { ty, reg, off }.into());
         }
@@ -202,6 +213,10 @@ impl Walk<'_> {
     /// Stack memory that it fills without reading is returned, to be marked once all arguments are checked.
     pub(crate) fn check_helper_mem(&mut self, r: Reg, m: HelperMem) -> Res<Option<RawFill>> {
         let ptr = *self.cur.reg(r);
+        if ptr.may_be_null() {
+            let (reg, ty) = (r.num(), ptr.type_text());
+            return Err(RejectKind::ArgType { reg, ty, expected: "fp".into() }.into());
+        }
         match ptr.kind {
             RegKind::Packet(_) | RegKind::PacketMeta(_) => {
                 if m.access != HelperAccess::Read && self.props.packet != PacketAccess::ReadWrite {
@@ -223,13 +238,20 @@ impl Walk<'_> {
             | RegKind::Scalar
             | RegKind::Ctx
             | RegKind::Map(_)
-            | RegKind::MapValueOrNull(_)
             | RegKind::PacketEnd
-            | RegKind::Func(_) => {
+            | RegKind::Func(_)
+            | RegKind::FlowKeys
+            | RegKind::Socket(_)
+            | RegKind::TpBuffer
+            | RegKind::Mem(_)
+            | RegKind::Buf
+            | RegKind::Arena
+            | RegKind::Btf(_)
+            | RegKind::Dynptr(_) => {
                 if m.zero == ZeroSize::Allowed && m.size == 0 && ptr.is_null() {
                     return Ok(None);
                 }
-                let (reg, ty) = (r.num(), ptr.kind.name());
+                let (reg, ty) = (r.num(), ptr.type_text());
                 Err(RejectKind::ArgType { reg, ty, expected: "fp".into() }.into())
             }
         }

@@ -5,7 +5,7 @@ use crate::domain::Scalar;
 use crate::env::MemAccess as HelperAccess;
 use crate::insn::MAX_VAR_OFF;
 use crate::reject::RejectKind;
-use crate::state::{ByteKind, Frame, Place, RegKind, RegState, StackSlot};
+use crate::state::{ByteKind, Frame, Place, RegKind, RegState, SlotObject, StackSlot};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::{Reg, Size};
 
@@ -163,7 +163,11 @@ impl Walk<'_> {
                 // A spilled pointer was refused above; bytes of a number are a number.
                 ByteKind::Spill if slot.scalar_spill().is_some() => spilled += 1,
                 ByteKind::Invalid if self.is_privileged => {}
-                ByteKind::Invalid | ByteKind::Spill => {
+                ByteKind::Invalid
+                | ByteKind::Spill
+                | ByteKind::Dynptr
+                | ByteKind::Iter
+                | ByteKind::Irq => {
                     let size = size.bytes();
                     return Err(RejectKind::StackInvalidRead { off: at, i, size }.into());
                 }
@@ -326,12 +330,18 @@ impl Walk<'_> {
             Some(mut reg) => {
                 reg.precise = false;
                 slot.reg = reg;
+                slot.object = SlotObject::None;
                 for (i, b) in slot.bytes.iter_mut().enumerate() {
                     *b = match *b {
                         _ if i < n => ByteKind::Spill,
                         ByteKind::Zero => ByteKind::Zero,
                         ByteKind::Invalid if is_privileged => ByteKind::Invalid,
-                        ByteKind::Invalid | ByteKind::Spill | ByteKind::Misc => ByteKind::Misc,
+                        ByteKind::Invalid
+                        | ByteKind::Spill
+                        | ByteKind::Misc
+                        | ByteKind::Dynptr
+                        | ByteKind::Iter
+                        | ByteKind::Irq => ByteKind::Misc,
                     };
                 }
             }
@@ -392,6 +402,7 @@ impl Walk<'_> {
                     self.is_privileged
                         || f.stack.get(slot_idx).is_some_and(|s| s.scalar_spill().is_some())
                 }
+                ByteKind::Dynptr | ByteKind::Iter | ByteKind::Irq => false,
             };
             if ok {
                 continue;

@@ -3,7 +3,10 @@
 
 use super::SlotMasks;
 use crate::pre::Program;
-use crate::state::{ByteKind, Frame, PacketRange, RegKind, RegState, StackSlot, VerifierState};
+use crate::state::held::HeldItem;
+use crate::state::{
+    ByteKind, Frame, Held, PacketRange, RegKind, RegState, SlotObject, StackSlot, VerifierState,
+};
 
 /// How closely states are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +90,9 @@ impl Compare<'_> {
             return false;
         }
         self.ids.clear(first_temp_id);
+        if !self.held_covers(&old.held, &cur.held) {
+            return false;
+        }
         let inner = old.frames.iter().skip(1).map(|f| f.callsite).chain([idx]);
         let frames = old.frames.iter().zip(&cur.frames).enumerate();
         frames.zip(inner).all(|((n, (o, c)), at)| {
@@ -95,6 +101,20 @@ impl Compare<'_> {
                 && o.callback == c.callback
                 && self.frame_covers(o, c, self.reads.frame(n), at)
         })
+    }
+
+    // SOUND: the same is held, under ids that play the same parts.
+    fn held_covers(&mut self, old: &Held, cur: &Held) -> bool {
+        let same = |o: &HeldItem, c: &HeldItem| o.kind == c.kind && o.owner == c.owner;
+        old.rcu == cur.rcu
+            && old.preempt == cur.preempt
+            && old.items.len() == cur.items.len()
+            && self.ids.matches(old.irq_id, cur.irq_id)
+            && old
+                .items
+                .iter()
+                .zip(&cur.items)
+                .all(|(o, c)| same(o, c) && self.ids.matches(o.id, c.id))
     }
 
     fn frame_covers(&mut self, old: &Frame, cur: &Frame, read: u64, at: u32) -> bool {
@@ -122,9 +142,9 @@ impl Compare<'_> {
         match (old.kind, cur.kind) {
             (RegKind::Scalar, RegKind::Scalar) => self.scalar_covers(old, cur),
             (RegKind::MapValue(a), RegKind::MapValue(b))
-            | (RegKind::MapKey(a), RegKind::MapKey(b))
-            | (RegKind::MapValueOrNull(a), RegKind::MapValueOrNull(b)) => {
+            | (RegKind::MapKey(a), RegKind::MapKey(b)) => {
                 a == b
+                    && old.flags == cur.flags
                     && old.off == cur.off
                     && cur.num.is_subset_of(&old.num)
                     && self.ids.matches(old.id, cur.id)
@@ -132,6 +152,7 @@ impl Compare<'_> {
             (RegKind::Packet(a), RegKind::Packet(b))
             | (RegKind::PacketMeta(a), RegKind::PacketMeta(b)) => {
                 range_covers(a, b)
+                    && old.flags == cur.flags
                     && old.off == cur.off
                     && self.ids.matches(old.id, cur.id)
                     && cur.num.is_subset_of(&old.num)
@@ -142,10 +163,12 @@ impl Compare<'_> {
 
     fn same(&mut self, old: &RegState, cur: &RegState) -> bool {
         old.kind == cur.kind
+            && old.flags == cur.flags
             && old.off == cur.off
             && old.is_shifted == cur.is_shifted
             && old.num == cur.num
             && self.ids.matches(old.id, cur.id)
+            && self.ids.matches(old.ref_id, cur.ref_id)
     }
 
     // SOUND: a number that no proof depended on may be any number. One that did must lie within the old bounds, and be
@@ -183,6 +206,12 @@ impl Compare<'_> {
         if self.exact == Exactness::Exact && old.bytes != cur.bytes {
             return false;
         }
+        // SOUND: an object on the stack is compared as it is; its ids play the same parts.
+        if (old.object, cur.object) != (SlotObject::None, SlotObject::None) {
+            return old.object == cur.object
+                && old.bytes == cur.bytes
+                && self.same(&old.reg, &cur.reg);
+        }
         if let (Some(o), Some(c)) = (self.as_scalar(old), self.as_scalar(cur)) {
             return self.reg_covers(&o, &c);
         }
@@ -199,7 +228,15 @@ impl Compare<'_> {
                     compares_spill = true;
                     true
                 }
-                (ByteKind::Misc | ByteKind::Zero | ByteKind::Spill, _) => false,
+                (
+                    ByteKind::Misc
+                    | ByteKind::Zero
+                    | ByteKind::Spill
+                    | ByteKind::Dynptr
+                    | ByteKind::Iter
+                    | ByteKind::Irq,
+                    _,
+                ) => false,
             };
             if !ok {
                 return false;

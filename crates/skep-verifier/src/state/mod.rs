@@ -1,19 +1,31 @@
 //! What is known of the machine at one point of one path: [`VerifierState`].
 //!
 //! - [`reg`]: [`RegState`], what a register holds;
+//! - [`ptr`]: [`PtrFlags`], what is known of a pointer;
+//! - [`held`]: [`Held`], what must be given back;
 //! - [`stack`]: [`StackSlot`], eight bytes of a frame;
 //! - [`frame`]: [`Frame`], one function activation.
 //!
 //! Frames are shared between states until written ([`std::rc::Rc::make_mut`]), so that a branch or a kept
 //! state costs one copy only of the frames that change afterwards.
+#![expect(clippy::allow_attributes, reason = "while users of the new state land one by one")]
 
 pub(crate) mod frame;
+#[allow(dead_code, reason = "its users land one by one")]
+pub(crate) mod held;
+#[allow(dead_code, reason = "its users land one by one")]
+pub(crate) mod ptr;
+#[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod reg;
+#[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod stack;
 
 pub(crate) use frame::{CallbackFrame, Frame};
+pub(crate) use held::Held;
+pub(crate) use ptr::PtrFlags;
+pub use ptr::TypeText;
 pub(crate) use reg::{PacketRange, RegKind, RegState};
-pub(crate) use stack::{ByteKind, StackSlot};
+pub(crate) use stack::{ByteKind, SlotObject, StackSlot};
 
 use skep_abi::insn::Reg;
 use std::rc::Rc;
@@ -35,6 +47,8 @@ pub(crate) enum Place {
 pub(crate) struct VerifierState {
     /// Function activations, outermost first; never empty.
     pub(crate) frames: Vec<Rc<Frame>>,
+    /// What must be given back; shared, since most programs hold nothing.
+    pub(crate) held: Rc<Held>,
     /// How many `may_goto` were passed without jumping.
     pub(crate) may_goto_depth: u32,
     /// How many callbacks were entered on this path.

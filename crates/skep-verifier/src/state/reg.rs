@@ -1,5 +1,6 @@
 //! [`RegState`]: what one register holds.
 
+use super::ptr::{BtfType, DynptrKind, PtrFlags, SockKind, TypeText};
 use crate::domain::Scalar;
 use crate::pre::MapId;
 
@@ -27,8 +28,6 @@ pub(crate) enum RegKind {
     Map(MapId),
     /// A map's value.
     MapValue(MapId),
-    /// A map's value, or NULL.
-    MapValueOrNull(MapId),
     /// A map's key, in a callback.
     MapKey(MapId),
     /// The frame of that number, at its top.
@@ -41,6 +40,22 @@ pub(crate) enum RegKind {
     PacketEnd,
     /// The subprogram of that number.
     Func(u16),
+    /// The flow dissector's keys.
+    FlowKeys,
+    /// A socket.
+    Socket(SockKind),
+    /// The buffer of a raw tracepoint that is writable.
+    TpBuffer,
+    /// Memory of that many bytes.
+    Mem(u32),
+    /// A buffer whose size is known when the program runs.
+    Buf,
+    /// A place in the arena.
+    Arena,
+    /// An object of a type that BTF describes.
+    Btf(BtfType),
+    /// A dynptr that the program was given, as a callback or a global function is.
+    Dynptr(DynptrKind),
 }
 
 impl RegKind {
@@ -52,24 +67,26 @@ impl RegKind {
             RegKind::Ctx => "ctx",
             RegKind::Map(_) => "map_ptr",
             RegKind::MapValue(_) => "map_value",
-            RegKind::MapValueOrNull(_) => "map_value_or_null",
             RegKind::MapKey(_) => "map_key",
             RegKind::Stack(_) => "fp",
             RegKind::Packet(_) => "pkt",
             RegKind::PacketMeta(_) => "pkt_meta",
             RegKind::PacketEnd => "pkt_end",
             RegKind::Func(_) => "func",
+            RegKind::FlowKeys => "flow_keys",
+            RegKind::Socket(kind) => kind.name(),
+            RegKind::TpBuffer => "tp_buffer",
+            RegKind::Mem(_) => "mem",
+            RegKind::Buf => "buf",
+            RegKind::Arena => "arena",
+            RegKind::Btf(_) => "ptr_",
+            RegKind::Dynptr(_) => "dynptr_ptr",
         }
     }
 
     /// Whether it is an address.
     pub(crate) fn is_pointer(self) -> bool {
         !matches!(self, RegKind::NotInit | RegKind::Scalar)
-    }
-
-    /// Whether it may be NULL.
-    pub(crate) fn may_be_null(self) -> bool {
-        matches!(self, RegKind::MapValueOrNull(_))
     }
 
     /// Packet or metadata.
@@ -100,11 +117,18 @@ impl RegKind {
             | RegKind::Ctx
             | RegKind::Map(_)
             | RegKind::MapValue(_)
-            | RegKind::MapValueOrNull(_)
             | RegKind::MapKey(_)
             | RegKind::Stack(_)
             | RegKind::PacketEnd
-            | RegKind::Func(_) => None,
+            | RegKind::Func(_)
+            | RegKind::FlowKeys
+            | RegKind::Socket(_)
+            | RegKind::TpBuffer
+            | RegKind::Mem(_)
+            | RegKind::Buf
+            | RegKind::Arena
+            | RegKind::Btf(_)
+            | RegKind::Dynptr(_) => None,
         }
     }
 
@@ -123,11 +147,15 @@ impl RegKind {
 pub(crate) struct RegState {
     /// Type.
     pub(crate) kind: RegKind,
+    /// Of a pointer: what else is known of it.
+    pub(crate) flags: PtrFlags,
     /// Of a pointer: the fixed part of its offset, in bytes. Of a scalar that `is_shifted`: what it is
     /// above the others of its id.
     pub(crate) off: i32,
     /// Registers of the same id hold the same number, or came from the same pointer; 0 is none.
     pub(crate) id: u32,
+    /// The reference that the pointer stands for (`ref_obj_id`); 0 is none.
+    pub(crate) ref_id: u32,
     /// Of a scalar with an id: it is the others plus `off` (`BPF_ADD_CONST`).
     pub(crate) is_shifted: bool,
     /// Of a scalar: some proof depends on its bounds, so that states may differ in it only inwards.
@@ -140,8 +168,10 @@ impl RegState {
     /// Nothing that may be read.
     pub(crate) const NOT_INIT: RegState = RegState {
         kind: RegKind::NotInit,
+        flags: PtrFlags::NONE,
         off: 0,
         id: 0,
+        ref_id: 0,
         is_shifted: false,
         precise: false,
         num: Scalar::UNKNOWN,
@@ -158,6 +188,21 @@ impl RegState {
     /// A pointer to the start of something.
     pub(crate) const fn pointer(kind: RegKind) -> RegState {
         RegState { kind, num: Scalar::ZERO, ..RegState::NOT_INIT }
+    }
+
+    /// A pointer to the start of something, or NULL.
+    pub(crate) const fn pointer_or_null(kind: RegKind, id: u32) -> RegState {
+        RegState { id, flags: PtrFlags::MAYBE_NULL, ..RegState::pointer(kind) }
+    }
+
+    /// Whether it is a pointer that may be NULL.
+    pub(crate) fn may_be_null(&self) -> bool {
+        self.flags.has(PtrFlags::MAYBE_NULL)
+    }
+
+    /// The kernel's name of the type, as in messages (`reg_type_str`).
+    pub(crate) fn type_text(&self) -> TypeText {
+        TypeText { base: self.kind.name(), flags: self.flags }
     }
 
     /// Whether it is the number 0 for sure.

@@ -1,5 +1,6 @@
 //! [`StackSlot`]: eight bytes of a stack frame.
 
+use super::ptr::{BtfType, DynptrKind};
 use super::reg::{RegKind, RegState};
 
 /// Slots of a frame at the most (`MAX_BPF_STACK / BPF_REG_SIZE`).
@@ -16,6 +17,53 @@ pub(crate) enum ByteKind {
     Misc,
     /// Zero.
     Zero,
+    /// Part of a dynptr.
+    Dynptr,
+    /// Part of an iterator.
+    Iter,
+    /// Part of a saved interrupt state.
+    Irq,
+}
+
+/// A kernel object that a program keeps on its stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) enum SlotObject {
+    /// None.
+    None,
+    /// One of the two slots of a dynptr; the slot's `reg` has its ids.
+    Dynptr {
+        /// What it points into.
+        kind: DynptrKind,
+        /// Whether this is the slot that its address names (the higher of the two slot numbers).
+        is_first: bool,
+        /// Whether it may only be read through.
+        is_rdonly: bool,
+    },
+    /// One of the slots of an iterator; the slot's `reg` has its ids.
+    Iter {
+        /// The kernel's struct for it.
+        ty: BtfType,
+        /// Whether this is the slot that its address names.
+        is_first: bool,
+        /// Whether it has given its last element.
+        state: IterState,
+        /// How many elements it has given on this path.
+        depth: u32,
+    },
+    /// A saved interrupt state.
+    Irq {
+        /// Saved by a resilient lock.
+        is_res_lock: bool,
+    },
+}
+
+/// State of an iterator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) enum IterState {
+    /// It may give more.
+    Active,
+    /// It has ended.
+    Drained,
 }
 
 /// Eight aligned bytes; index 0 is the lowest address.
@@ -25,12 +73,17 @@ pub(crate) struct StackSlot {
     pub(crate) bytes: [ByteKind; 8],
     /// What was spilled, while byte 0 is `Spill`.
     pub(crate) reg: RegState,
+    /// What the program keeps here, while all bytes are `Dynptr`, `Iter` or `Irq`.
+    pub(crate) object: SlotObject,
 }
 
 impl StackSlot {
     /// Never written.
-    pub(crate) const INVALID: StackSlot =
-        StackSlot { bytes: [ByteKind::Invalid; 8], reg: RegState::NOT_INIT };
+    pub(crate) const INVALID: StackSlot = StackSlot {
+        bytes: [ByteKind::Invalid; 8],
+        reg: RegState::NOT_INIT,
+        object: SlotObject::None,
+    };
 
     /// Whether a register, or the low part of one, was spilled here.
     pub(crate) fn is_spill(&self) -> bool {
@@ -52,13 +105,14 @@ impl StackSlot {
         self.bytes.iter().take_while(|b| **b == ByteKind::Spill).count() as u32
     }
 
-    /// Forgets the spilled register: its bytes become anything.
+    /// Forgets the spilled register or object: its bytes become anything.
     pub(crate) fn scrub(&mut self) {
         for b in &mut self.bytes {
-            if *b == ByteKind::Spill {
+            if matches!(b, ByteKind::Spill | ByteKind::Dynptr | ByteKind::Iter | ByteKind::Irq) {
                 *b = ByteKind::Misc;
             }
         }
+        self.object = SlotObject::None;
         self.reg = RegState::NOT_INIT;
     }
 }

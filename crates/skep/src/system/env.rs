@@ -28,27 +28,35 @@ pub(crate) struct ProgEnv {
     props: ProgTypeProps,
     maps: Vec<MapProps>,
     btf: Option<Arc<Btf>>,
+    kernel_btf: Option<Arc<Btf>>,
     origin: Origin,
+    privilege: Privilege,
+}
+
+/// What surrounds a program, as [`ProgEnv::new`] takes it.
+pub(crate) struct Surroundings {
+    pub(crate) expected_attach_type: u32,
+    pub(crate) maps: Vec<MapProps>,
+    pub(crate) btf: Option<Arc<Btf>>,
+    pub(crate) kernel_btf: Option<Arc<Btf>>,
+    pub(crate) origin: Origin,
+    pub(crate) privilege: Privilege,
 }
 
 impl ProgEnv {
-    pub(crate) fn new(
-        kind: &'static ProgType,
-        expected_attach_type: u32,
-        maps: &[Arc<dyn MapOps>],
-        btf: Option<Arc<Btf>>,
-        origin: Origin,
-    ) -> ProgEnv {
+    pub(crate) fn new(kind: &'static ProgType, around: Surroundings) -> ProgEnv {
+        let Surroundings { expected_attach_type, maps, btf, kernel_btf, origin, privilege } =
+            around;
         let mut props = kind.props;
         if kind.kind == crate::prog_type::ProgKind::Xdp && expected_attach_type == XDP_DEVMAP {
             props.ctx = devmap_layout();
         }
-        let maps = maps.iter().map(|m| map_props(m.as_ref())).collect();
-        ProgEnv { kind, props, maps, btf, origin }
+        ProgEnv { kind, props, maps, btf, kernel_btf, origin, privilege }
     }
 }
 
-fn map_props(map: &dyn MapOps) -> MapProps {
+/// What the verifier must know of a map that exists.
+pub(crate) fn map_props(map: &dyn MapOps) -> MapProps {
     let spec = map.spec();
     let direct_value = map.direct_values().is_some();
     let constant = direct_value && map.is_frozen() && spec.flags & RDONLY_PROG != 0;
@@ -66,6 +74,8 @@ fn map_props(map: &dyn MapOps) -> MapProps {
         frozen_data: frozen_data.flatten(),
         direct_value,
         inner: None,
+        fields: Vec::new(),
+        types: None,
     }
 }
 
@@ -89,7 +99,11 @@ impl Env for ProgEnv {
         self.btf.as_deref()
     }
 
+    fn kernel_btf(&self) -> Option<&Btf> {
+        self.kernel_btf.as_deref()
+    }
+
     fn privilege(&self) -> Privilege {
-        Privilege::Privileged
+        self.privilege
     }
 }

@@ -1,10 +1,10 @@
 //! Loading: maps are created and filled, programs verified and linked.
 
-use super::env::{Origin, ProgEnv};
+use super::env::{Origin, ProgEnv, Surroundings, map_props};
 use super::program::compat;
 use super::{LoadError, LoadErrorKind, Program, System};
 use crate::helper::Table;
-use crate::prog_type::{self, ProgKind};
+use crate::prog_type::{self, ProgKind, ProgType};
 use skep_abi::Errno;
 use skep_abi::insn::RawInsn;
 use skep_abi::insn::cbpf::{self, Flavor, SockFilter};
@@ -12,6 +12,7 @@ use skep_btf::fields::{self, Scope};
 use skep_btf::{Btf, TypeId};
 use skep_elf::{MapDef, MapInit, MapKind, MapSlot, Object, ProgramDef};
 use skep_maps::{MapOps, MapSpec};
+use skep_verifier::env::{MapProps, Privilege};
 use skep_verifier::{LineInfo, LoadRequest, Log, LogLevel, verify};
 use skep_vm::Prog;
 use std::sync::Arc;
@@ -35,6 +36,10 @@ pub struct RawProgram {
     pub prog_type: u32,
     /// `BPF_*` attach type, or 0.
     pub expected_attach_type: u32,
+    /// `BPF_F_*` of the load.
+    pub flags: u32,
+    /// BTF type id that the program attaches to, in the kernel's types; 0 for none.
+    pub attach_btf_id: u32,
     /// Instructions; maps by index.
     pub insns: Vec<RawInsn>,
     /// Licence.
@@ -160,16 +165,7 @@ impl System {
     /// # Errors
     /// [`LoadError`].
     pub fn load_raw(&self, raw: &RawProgram) -> Result<Arc<Program>, LoadError> {
-        let Some(kind) = ProgKind::from_number(raw.prog_type) else {
-            let missing = prog_type::MISSING.iter().find(|m| m.prog_type == raw.prog_type);
-            let reason = match missing {
-                Some(m) => format!("{} programs are unsupported: {}", m.name, m.note),
-                None => "Linux 6.18 has no such type".to_owned(),
-            };
-            let number = raw.prog_type;
-            return Err(LoadError::new(&raw.name, LoadErrorKind::ProgType { number, reason }));
-        };
-        self.load(raw, kind, Origin::Extended)
+        self.load(raw, prog_kind(raw)?, Origin::Extended)
     }
 
     /// Translates and loads a classic filter.
@@ -208,14 +204,9 @@ impl System {
     ) -> Result<Arc<Program>, LoadError> {
         let err = |kind| LoadError::new(&raw.name, kind);
         let kind = kind.describe();
-        let env = ProgEnv::new(kind, raw.expected_attach_type, &raw.maps, raw.btf.clone(), origin);
-        let request = LoadRequest {
-            name: raw.name.clone(),
-            insns: raw.insns.clone(),
-            license: raw.license.clone(),
-            func_info: raw.func_info.clone(),
-            line_info: raw.line_info.clone(),
-        };
+        let maps = raw.maps.iter().map(|m| map_props(m.as_ref())).collect();
+        let env = self.prog_env(kind, raw, maps, origin, Privilege::Privileged);
+        let request = request(raw);
         let mut log = Log::new(raw.log_level);
         let result = verify(&request, &env, &mut log);
         let log = log.text().to_owned();
@@ -247,7 +238,57 @@ impl System {
     }
 }
 
-fn raw_program(
+impl System {
+    /// What the verifier may ask about a program.
+    pub(super) fn prog_env(
+        &self,
+        kind: &'static ProgType,
+        raw: &RawProgram,
+        maps: Vec<MapProps>,
+        origin: Origin,
+        privilege: Privilege,
+    ) -> ProgEnv {
+        let around = Surroundings {
+            expected_attach_type: raw.expected_attach_type,
+            maps,
+            btf: raw.btf.clone(),
+            kernel_btf: self.kernel_btf.clone(),
+            origin,
+            privilege,
+        };
+        ProgEnv::new(kind, around)
+    }
+}
+
+/// What the verifier is asked to judge.
+pub(super) fn request(raw: &RawProgram) -> LoadRequest {
+    LoadRequest {
+        name: raw.name.clone(),
+        insns: raw.insns.clone(),
+        license: raw.license.clone(),
+        flags: raw.flags,
+        expected_attach_type: raw.expected_attach_type,
+        attach_btf_id: raw.attach_btf_id,
+        attach_btf: 0,
+        func_info: raw.func_info.clone(),
+        line_info: raw.line_info.clone(),
+    }
+}
+
+/// The type that a program of this number is of.
+pub(super) fn prog_kind(raw: &RawProgram) -> Result<ProgKind, LoadError> {
+    ProgKind::from_number(raw.prog_type).ok_or_else(|| {
+        let missing = prog_type::MISSING.iter().find(|m| m.prog_type == raw.prog_type);
+        let reason = match missing {
+            Some(m) => format!("{} programs are unsupported: {}", m.name, m.note),
+            None => "Linux 6.18 has no such type".to_owned(),
+        };
+        let number = raw.prog_type;
+        LoadError::new(&raw.name, LoadErrorKind::ProgType { number, reason })
+    })
+}
+
+pub(super) fn raw_program(
     object: &Object,
     def: &ProgramDef,
     maps: &[Arc<dyn MapOps>],
@@ -257,6 +298,8 @@ fn raw_program(
         name: def.name.clone(),
         prog_type: def.prog_type,
         expected_attach_type: def.expected_attach_type,
+        flags: def.flags,
+        attach_btf_id: def.attach_btf_id,
         insns: def.insns.clone(),
         license: object.license.clone(),
         maps: maps.to_vec(),

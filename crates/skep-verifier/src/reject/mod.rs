@@ -4,6 +4,7 @@
 //! the diagnostic for people (`diag`) are renderings of these values.
 
 use crate::domain::{Scalar, Tnum};
+use crate::state::TypeText;
 use core::fmt;
 use skep_abi::Errno;
 
@@ -80,30 +81,83 @@ impl From<Bug> for VerifyError {
     }
 }
 
+/// Declares reasons: for each its fields, errno and text. `delegates` are reasons of one area, in a file of its own.
 macro_rules! kinds {
-    ($( $name:ident { $($f:ident : $t:ty),* } = $errno:ident, $fmt:literal $(, $arg:expr)*; )*) => {
-        /// A reason. `Display` gives the kernel's message where the kernel has one.
+    (
+        $(#[$meta:meta])* enum $enum:ident delegates { $( $(#[$dmeta:meta])* $area:ident($sub:ty), )* }
+        $( $name:ident { $($f:ident : $t:ty),* } = $errno:ident, $fmt:literal $(, $arg:expr)*; )*
+    ) => {
+        $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, Debug)]
-        pub enum RejectKind {
+        pub enum $enum {
             $(#[doc = $fmt] $name { $(#[doc = concat!("`", stringify!($f), "` of the message.")] $f: $t),* },)*
+            $( $(#[$dmeta])* $area($sub), )*
         }
 
-        impl RejectKind {
+        impl $enum {
             /// The errno that bpf(2) answers for it.
-            pub fn errno(&self) -> Errno {
-                match self { $(RejectKind::$name { .. } => Errno::$errno,)* }
+            pub fn errno(&self) -> ::skep_abi::Errno {
+                match self {
+                    $($enum::$name { .. } => ::skep_abi::Errno::$errno,)*
+                    $($enum::$area(reason) => reason.errno(),)*
+                }
             }
         }
 
-        impl fmt::Display for RejectKind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self { $(RejectKind::$name { $($f),* } => write!(f, $fmt $(, $arg)*),)* }
+        impl ::core::fmt::Display for $enum {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                match self {
+                    $($enum::$name { $($f),* } => write!(f, $fmt $(, $arg)*),)*
+                    $($enum::$area(reason) => reason.fmt(f),)*
+                }
             }
         }
+        $(
+            impl From<$sub> for $enum {
+                fn from(reason: $sub) -> $enum { $enum::$area(reason) }
+            }
+
+            impl From<$sub> for $crate::walk::Stop {
+                fn from(reason: $sub) -> $crate::walk::Stop { $enum::$area(reason).into() }
+            }
+        )*
     };
 }
 
+mod btf;
+mod held;
+mod helper;
+mod kfunc;
+mod object;
+mod prog;
+mod spec;
+
+pub use btf::BtfReject;
+pub use held::HeldReject;
+pub use helper::HelperReject;
+pub use kfunc::KfuncReject;
+pub use object::ObjectReject;
+pub use prog::ProgReject;
+pub use spec::SpecReject;
+
 kinds! {
+    /// A reason. `Display` gives the kernel's message where the kernel has one.
+    enum RejectKind delegates {
+        /// About pointers to what BTF describes.
+        Btf(BtfReject),
+        /// About references, locks and sections.
+        Held(HeldReject),
+        /// About helpers.
+        Helper(HelperReject),
+        /// About kernel functions.
+        Kfunc(KfuncReject),
+        /// About dynptrs, iterators, graphs and kernel pointers.
+        Object(ObjectReject),
+        /// About what a program is, and what it attaches to.
+        Prog(ProgReject),
+        /// About what an unprivileged program might do under speculation.
+        Spec(SpecReject),
+    }
     Unsupported { what: String } = EINVAL, "not supported by this verifier: {what}";
     Empty { } = E2BIG, "program has no instructions";
     TooLarge { max: usize } = E2BIG, "program has more than {max} instructions";
@@ -151,9 +205,9 @@ kinds! {
     PointerOpPointer { reg: u8, op: &'static str } = EACCES,
         "R{reg} pointer {op} pointer prohibited";
     PointerArithmetic32 { reg: u8 } = EACCES, "R{reg} 32-bit pointer arithmetic prohibited";
-    PointerMaybeNull { reg: u8, ty: &'static str } = EACCES,
+    PointerMaybeNull { reg: u8, ty: TypeText } = EACCES,
         "R{reg} pointer arithmetic on {ty} prohibited, null-check it first";
-    PointerKind { reg: u8, ty: &'static str } = EACCES,
+    PointerKind { reg: u8, ty: TypeText } = EACCES,
         "R{reg} pointer arithmetic on {ty} prohibited";
     PointerFromScalar { reg: u8 } = EACCES, "R{reg} tried to subtract pointer from scalar";
     SubFromStack { reg: u8 } = EACCES, "R{reg} subtraction from stack pointer prohibited";
@@ -161,26 +215,26 @@ kinds! {
         "R{reg} bitwise operator {op} on pointer prohibited";
     PointerOperator { reg: u8, op: &'static str } = EACCES,
         "R{reg} pointer arithmetic with {op} operator prohibited";
-    PointerMath { ty: &'static str, val: i64 } = EINVAL,
+    PointerMath { ty: TypeText, val: i64 } = EINVAL,
         "math between {ty} pointer and {val} is not allowed";
-    PointerOffset { ty: &'static str, off: i32 } = EINVAL,
+    PointerOffset { ty: TypeText, off: i32 } = EINVAL,
         "{ty} pointer offset {off} is not allowed";
-    PointerUnbounded { ty: &'static str } = EINVAL,
+    PointerUnbounded { ty: TypeText } = EINVAL,
         "math between {ty} pointer and register with unbounded min value is not allowed";
-    PointerOutOfBounds { ty: &'static str, val: i64 } = EINVAL,
+    PointerOutOfBounds { ty: TypeText, val: i64 } = EINVAL,
         "value {val} makes {ty} pointer be out of bounds";
     PointerComparison { reg: u8 } = EACCES, "R{reg} pointer comparison prohibited";
 
     // Memory.
-    InvalidMemAccess { reg: u8, ty: &'static str } = EACCES, "R{reg} invalid mem access '{ty}'";
+    InvalidMemAccess { reg: u8, ty: TypeText } = EACCES, "R{reg} invalid mem access '{ty}'";
     Misaligned { what: &'static str, var_off: OffText, ptr_off: i32, off: i32, size: u32 } = EACCES,
         "misaligned {what}access off {var_off}+{ptr_off}+{off} size {size}";
     DifferentPointers { } = EINVAL, "same insn cannot be used with different pointers";
-    NegativePointer { ty: &'static str, reg: u8, off: i32 } = EACCES,
+    NegativePointer { ty: TypeText, reg: u8, off: i32 } = EACCES,
         "negative offset {ty} ptr R{reg} off={off} disallowed";
-    ModifiedPointer { ty: &'static str, reg: u8, off: i32 } = EACCES,
+    ModifiedPointer { ty: TypeText, reg: u8, off: i32 } = EACCES,
         "dereference of modified {ty} ptr R{reg} off={off} disallowed";
-    VariablePointer { ty: &'static str, var_off: Tnum } = EACCES,
+    VariablePointer { ty: TypeText, var_off: Tnum } = EACCES,
         "variable {ty} access var_off={var_off} disallowed";
     MinNegative { reg: u8 } = EACCES,
         "R{reg} min value is negative, either use unsigned index or do a if (index >=0) check.";
@@ -200,7 +254,7 @@ kinds! {
     MapReadForbidden { mem_size: u32, off: i64, size: u64 } = EACCES,
         "read from map forbidden, value_size={mem_size} off={off} size={size}";
     WriteKey { reg: u8 } = EACCES, "write to change key R{reg} not allowed";
-    CannotWriteInto { reg: u8, ty: &'static str } = EACCES, "R{reg} cannot write into {ty}";
+    CannotWriteInto { reg: u8, ty: TypeText } = EACCES, "R{reg} cannot write into {ty}";
     LeakIntoMap { reg: u8 } = EACCES, "R{reg} leaks addr into map";
     LeakIntoCtx { reg: u8 } = EACCES, "R{reg} leaks addr into ctx";
     LeakIntoPacket { reg: u8 } = EACCES, "R{reg} leaks addr into packet";
@@ -212,9 +266,9 @@ kinds! {
     PacketBounds { off: i64, size: u64, reg: u8, id: u32, range: u16 } = EACCES,
         "invalid access to packet, off={off} size={size}, R{reg}(id={id},off={off},r={range})\nR{reg} offset is outside of the packet";
     CtxAccess { off: i64, size: u32 } = EACCES, "invalid bpf_context access off={off} size={size}";
-    AtomicLoad { reg: u8, ty: &'static str } = EACCES,
+    AtomicLoad { reg: u8, ty: TypeText } = EACCES,
         "BPF_ATOMIC loads from R{reg} {ty} is not allowed";
-    AtomicStore { reg: u8, ty: &'static str } = EACCES,
+    AtomicStore { reg: u8, ty: TypeText } = EACCES,
         "BPF_ATOMIC stores into R{reg} {ty} is not allowed";
 
     // Stack.
@@ -249,7 +303,7 @@ kinds! {
     HelperGpl { } = EINVAL,
         "cannot call GPL-restricted function from non-GPL compatible program";
     HelperPacket { } = EACCES, "helper access to the packet is not allowed";
-    ArgType { reg: u8, ty: &'static str, expected: String } = EACCES,
+    ArgType { reg: u8, ty: TypeText, expected: String } = EACCES,
         "R{reg} type={ty} expected={expected}";
     SizeNegative { reg: u8 } = EACCES,
         "R{reg} min value is negative, either use unsigned or 'var &= const'";
@@ -268,7 +322,7 @@ kinds! {
     ReturnsStack { } = EINVAL, "cannot return stack pointer to the caller";
     CallbackNotScalar { } = EACCES, "R0 not a scalar value";
     CallbackRange { range: RangeText } = EINVAL, "At callback return the register R0 has{range}";
-    ReturnNotScalar { ty: &'static str } = EINVAL,
+    ReturnNotScalar { ty: TypeText } = EINVAL,
         "At program exit the register R0 is not a known value ({ty})";
     ReturnRange { range: RangeText } = EINVAL, "At program exit the register R0 has{range}";
     LegacyLoad { } = EINVAL,

@@ -1,0 +1,111 @@
+//! [`System::check`]: the verdict on a program of an object, without making anything that could run.
+//!
+//! Maps are not created, so programs that use map types or helpers that Skep only judges get their verdict too.
+
+use super::env::Origin;
+use super::load::{prog_kind, raw_program, request};
+use super::{LoadError, LoadErrorKind, System};
+use skep_abi::uapi::{BPF_F_RDONLY_PROG, BPF_MAP_TYPE_ARRAY};
+use skep_btf::fields::{self, Scope};
+use skep_btf::{Btf, TypeId};
+use skep_elf::{MapDef, MapInit, MapKind, Object, ProgramDef};
+use skep_verifier::env::{MapProps, MapTypes, Privilege};
+use skep_verifier::{Log, LogLevel, VerifiedProg, verify};
+use std::sync::Arc;
+
+/// How to judge.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckOptions {
+    /// How much of the verifier's log to keep.
+    pub log_level: LogLevel,
+    /// Whose program it is taken for.
+    pub privilege: Privilege,
+    /// `BPF_F_*` of the load, besides those that the object gives.
+    pub flags: u32,
+}
+
+impl Default for CheckOptions {
+    fn default() -> CheckOptions {
+        CheckOptions { log_level: LogLevel::Off, privilege: Privilege::Privileged, flags: 0 }
+    }
+}
+
+/// A verdict.
+#[derive(Debug)]
+pub struct Checked {
+    /// The verified program, or why it is refused.
+    pub verdict: Result<VerifiedProg, LoadError>,
+    /// The log in the kernel's notation, as far as it was asked for.
+    pub log: String,
+}
+
+impl System {
+    /// Judges one program of an object.
+    pub fn check(&self, object: &Object, def: &ProgramDef, options: &CheckOptions) -> Checked {
+        let mut log = Log::new(options.log_level);
+        let verdict = self.judge(object, def, options, &mut log);
+        Checked { verdict, log: log.text().to_owned() }
+    }
+
+    fn judge(
+        &self,
+        object: &Object,
+        def: &ProgramDef,
+        options: &CheckOptions,
+        log: &mut Log,
+    ) -> Result<VerifiedProg, LoadError> {
+        let mut raw = raw_program(object, def, &[], options.log_level);
+        raw.flags |= options.flags;
+        let kind = prog_kind(&raw)?.describe();
+        let maps = object.maps.iter().map(|m| props_of(m, object.btf.as_ref()));
+        let maps = maps.collect::<Result<Vec<_>, _>>()?;
+        let env = self.prog_env(kind, &raw, maps, Origin::Extended, options.privilege);
+        verify(&request(&raw), &env, log).map_err(|error| {
+            let (error, log) = (Box::new(error), String::new());
+            LoadError::new(&def.name, LoadErrorKind::Verify { error, log })
+        })
+    }
+}
+
+/// What the verifier must know of a map that an object describes.
+fn props_of(def: &MapDef, btf: Option<&Arc<Btf>>) -> Result<MapProps, LoadError> {
+    let is_array = def.map_type == BPF_MAP_TYPE_ARRAY;
+    let is_frozen = matches!(def.kind, MapKind::Rodata | MapKind::Kconfig);
+    let frozen_data = match &def.init {
+        MapInit::Bytes(bytes) if is_frozen && def.flags & BPF_F_RDONLY_PROG != 0 => {
+            let mut data = bytes.clone();
+            data.resize(def.value_size as usize, 0);
+            Some(data)
+        }
+        MapInit::Bytes(_) | MapInit::None | MapInit::Slots(_) => None,
+    };
+    let inner = match &def.inner {
+        Some(inner) => Some(Box::new(props_of(inner, btf)?)),
+        None => None,
+    };
+    let found = match (btf, def.btf_value_type_id) {
+        (Some(btf), 1..) => {
+            fields::fields(btf, TypeId(def.btf_value_type_id), def.value_size, Scope::MapValue)
+                .map_err(|e| LoadError::new(&def.symbol, LoadErrorKind::MapFields(e)))?
+        }
+        (Some(_) | None, _) => Vec::new(),
+    };
+    let types = btf.map(|btf| MapTypes {
+        btf: btf.clone(),
+        key: def.btf_key_type_id,
+        value: def.btf_value_type_id,
+    });
+    Ok(MapProps {
+        map_type: def.map_type,
+        name: def.name.clone(),
+        key_size: def.key_size,
+        value_size: def.value_size,
+        max_entries: def.max_entries,
+        flags: def.flags,
+        frozen_data,
+        direct_value: is_array,
+        inner,
+        fields: found,
+        types,
+    })
+}
