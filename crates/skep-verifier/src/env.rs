@@ -3,6 +3,8 @@
 //! Everything here is plain data. The one trait is [`Env`], which a host implements to say what a
 //! program may use. Neighbours: `walk` asks it, `call/` interprets prototypes, `mem/ctx` layouts.
 
+pub use crate::caps::Caps;
+
 use skep_abi::insn::Size;
 use skep_btf::Btf;
 use skep_btf::fields::Field;
@@ -134,10 +136,23 @@ pub enum HelperLookup<'a> {
 /// Privilege of whoever loads the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Privilege {
-    /// CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.
+    /// All capabilities.
     Privileged,
     /// None of them.
     Unprivileged,
+    /// Just these.
+    With(Caps),
+}
+
+impl Privilege {
+    /// The capabilities that it stands for.
+    pub const fn caps(self) -> Caps {
+        match self {
+            Privilege::Privileged => Caps::ALL,
+            Privilege::Unprivileged => Caps::NONE,
+            Privilege::With(caps) => caps,
+        }
+    }
 }
 
 /// What a context field holds.
@@ -303,4 +318,8 @@ pub trait Env {
     }
     /// Who loads.
     fn privilege(&self) -> Privilege;
+    /// The loader's capabilities.
+    fn caps(&self) -> Caps {
+        self.privilege().caps()
+    }
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod caps;
 pub mod domain;
 pub mod env;
 mod insn;

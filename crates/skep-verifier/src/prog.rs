@@ -57,6 +57,7 @@ pub struct SubprogInfo {
 /// A program that was proved safe: the only thing an engine runs.
 ///
 /// Slots are numbered as in the rewritten program. Context accesses are native; dead code is gone;
+/// what protects against speculation is in place, which uses [`skep_abi::insn::Reg::AX`] as a twelfth register;
 /// maps are named by [`skep_abi::insn::Imm64::MapIdx`] and `MapIdxValue` into the load's fd array.
 #[derive(Clone, Debug)]
 pub struct VerifiedProg {
@@ -66,6 +67,7 @@ pub struct VerifiedProg {
     pub(crate) line_info: Vec<LineInfo>,
     pub(crate) stats: VerifyStats,
     pub(crate) premises: Premises,
+    pub(crate) barriers: Vec<u32>,
 }
 
 /// What the proof took for granted. Who runs the program must give it just that.
@@ -114,6 +116,12 @@ impl VerifiedProg {
     /// Source lines of the slots that are left, sorted by slot.
     pub fn line_info(&self) -> &[LineInfo] {
         &self.line_info
+    }
+
+    /// Slots, in order, before which nothing may run ahead: an engine that makes machine code puts a speculation barrier
+    /// there (`BPF_NOSPEC`). Empty for a loader with CAP_PERFMON.
+    pub fn barriers(&self) -> &[u32] {
+        &self.barriers
     }
 
     /// What verification cost.

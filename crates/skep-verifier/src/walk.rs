@@ -4,13 +4,16 @@
 //! a path cannot go on. Neighbours: `insn/`, `mem/` and `call/` say what an instruction does to the state,
 //! `prune/` when a path may end early.
 
-use crate::env::{Env, Privilege, ProgTypeProps};
+use crate::caps::Rights;
+use crate::env::{Env, ProgTypeProps};
+use crate::insn::AluGuard;
 use crate::log::{Log, LogLevel, LogState};
 use crate::pre::{Marks, Program};
 use crate::prog::{LoadRequest, VerifyStats};
 use crate::prune::{IdMap, Kept, SlotMasks, StateId, Step, Visit};
 use crate::reject::{Bug, Reject, RejectKind, VerifyError};
 use crate::state::{Frame, RegKind, RegState, VerifierState};
+use skep_abi::Errno;
 use skep_abi::insn::{CallTarget, Insn, Reg};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -61,6 +64,12 @@ pub(crate) struct SlotFacts {
     pub(crate) is_seen: bool,
     /// Kind of pointer that it accesses memory through.
     pub(crate) access: Access,
+    /// No path under speculation may get to it.
+    pub(crate) barrier_before: bool,
+    /// No path under speculation may get past it.
+    pub(crate) barrier_after: bool,
+    /// How it is kept within bounds under speculation.
+    pub(crate) guard: AluGuard,
 }
 
 /// What an instruction accesses memory through.
@@ -93,8 +102,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) props: &'a ProgTypeProps,
     pub(crate) prog: Program,
     pub(crate) is_gpl: bool,
-    /// Whether pointers may leak, stack may be uninitialised, loops may be: CAP_BPF and CAP_PERFMON.
-    pub(crate) is_privileged: bool,
+    /// What the loader may.
+    pub(crate) rights: Rights,
     /// State of the path that is walked.
     pub(crate) cur: VerifierState,
     /// Kept state that the path last passed.
@@ -111,6 +120,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) kept: Kept,
     pending: Vec<Pending>,
     id_gen: u32,
+    /// Numbers are compared exactly, so that each offset of a pointer is seen (`explore_alu_limits`).
+    pub(crate) compares_exactly: bool,
     /// Scratch of state comparison.
     pub(crate) id_map: IdMap,
     /// Scratch of counting ids.
@@ -139,10 +150,11 @@ impl<'a> Walk<'a> {
             props: env.prog_type(),
             prog,
             is_gpl: is_gpl_compatible(&req.license),
-            is_privileged: env.privilege() == Privilege::Privileged,
+            rights: Rights::of(env.caps()),
             cur: VerifierState {
                 frames: vec![Rc::new(main)],
                 held: Rc::default(),
+                is_speculative: false,
                 may_goto_depth: 0,
                 callback_unroll_depth: 0,
             },
@@ -155,6 +167,7 @@ impl<'a> Walk<'a> {
             kept: Kept::new(len),
             pending: Vec::new(),
             id_gen: 0,
+            compares_exactly: false,
             id_map: IdMap::default(),
             id_counts: Vec::new(),
             processed: 0,
@@ -260,12 +273,42 @@ impl<'a> Walk<'a> {
         self.log_insn();
         let depth = self.cur.cur_idx() as u8;
         self.history.push(Step::new(self.idx, depth));
-        if let Some(f) = self.facts.get_mut(self.idx as usize) {
-            f.is_seen = true;
+        let Some(facts) = self.facts.get_mut(self.idx as usize) else {
+            return Err(Stop::Bug("a slot without facts"));
+        };
+        if self.cur.is_speculative {
+            return self.step_speculative();
         }
+        facts.is_seen = true;
         let flow = self.exec();
         self.log_effects();
         flow
+    }
+
+    /// A step that only a misprediction makes: at a barrier it ends, and what is forbidden gets a barrier.
+    // SOUND: what runs only under speculation has no lasting effect; all it must not do is what was forbidden. A barrier
+    // lets nothing behind it begin before the prediction is known to be right.
+    fn step_speculative(&mut self) -> Res<Flow> {
+        let at = self.idx as usize;
+        if self.facts.get(at).is_some_and(|f| f.barrier_before) {
+            return Ok(Flow::End);
+        }
+        let flow = match self.exec() {
+            Err(Stop::Reject(kind)) if is_curable(&kind) => {
+                self.log.put(format_args!("{kind}\n"));
+                if let Some(f) = self.facts.get_mut(at) {
+                    f.barrier_before = true;
+                    f.guard = AluGuard::None;
+                }
+                return Ok(Flow::End);
+            }
+            other => other?,
+        };
+        self.log_effects();
+        if self.facts.get(at).is_some_and(|f| f.barrier_after) {
+            return Ok(Flow::End);
+        }
+        Ok(flow)
     }
 
     fn exec(&mut self) -> Res<Flow> {
@@ -367,6 +410,11 @@ impl<'a> Walk<'a> {
         self.log_path_resumed(p.from);
         true
     }
+}
+
+/// Whether a barrier is an answer to what a speculative path would do (`error_recoverable_with_nospec`).
+fn is_curable(kind: &RejectKind) -> bool {
+    matches!(kind.errno(), Errno::EPERM | Errno::EACCES | Errno::EINVAL)
 }
 
 /// Whether a licence string lets a program use GPL-only helpers (`license_is_gpl_compatible`).

@@ -45,8 +45,8 @@ pub(crate) fn call_back(
     ret
 }
 
-fn first_regs(fp: u64, args: [u64; 5]) -> [u64; Reg::COUNT] {
-    let mut regs = [0u64; Reg::COUNT];
+fn first_regs(fp: u64, args: [u64; 5]) -> [u64; Reg::ENGINE_COUNT] {
+    let mut regs = [0u64; Reg::ENGINE_COUNT];
     regs[1..6].copy_from_slice(&args);
     regs[Reg::R10.index()] = fp;
     regs
@@ -84,7 +84,7 @@ fn exec(
     m: &mut Machine<'_>,
     entry: &Prog,
     start: usize,
-    mut regs: [u64; Reg::COUNT],
+    mut regs: [u64; Reg::ENGINE_COUNT],
 ) -> Result<u64, Trap> {
     let mut current: Option<Arc<Prog>> = None;
     let mut stack: Vec<Saved> = Vec::new();
@@ -104,7 +104,7 @@ fn exec(
             Switch::TailCall(target) => {
                 trust(m, &target);
                 let ctx = m.ctx.ctx_mem().addr();
-                regs = [0; Reg::COUNT];
+                regs = [0; Reg::ENGINE_COUNT];
                 regs[Reg::R1.index()] = ctx;
                 regs[Reg::R10.index()] = m.st.frame_top();
                 frame = Frame { pc: 0, may_goto_left: MAY_GOTO_BUDGET };
@@ -126,7 +126,7 @@ fn exec_in(
     m: &mut Machine<'_>,
     prog: &Prog,
     current: &Option<Arc<Prog>>,
-    regs: &mut [u64; Reg::COUNT],
+    regs: &mut [u64; Reg::ENGINE_COUNT],
     frame: &mut Frame,
     stack: &mut Vec<Saved>,
 ) -> Result<Switch, Trap> {
@@ -262,11 +262,11 @@ fn jump(pc: usize, off: i32) -> usize {
     (pc as i64 + 1 + i64::from(off)) as usize
 }
 
-fn address(regs: &[u64; Reg::COUNT], base: Reg, off: i16) -> u64 {
+fn address(regs: &[u64; Reg::ENGINE_COUNT], base: Reg, off: i16) -> u64 {
     regs[base.index()].wrapping_add(i64::from(off) as u64)
 }
 
-fn operand(regs: &[u64; Reg::COUNT], src: Src) -> u64 {
+fn operand(regs: &[u64; Reg::ENGINE_COUNT], src: Src) -> u64 {
     match src {
         Src::Reg(r) => regs[r.index()],
         Src::Imm(imm) => i64::from(imm) as u64,

@@ -30,20 +30,27 @@ impl Reg {
     /// Frame pointer, read-only.
     pub const R10: Reg = Reg(10);
 
-    /// How many registers there are.
+    /// A register that programs cannot name: what a verifier adds to a program uses it between two instructions
+    /// (`BPF_REG_AX`). It neither decodes nor counts in [`Reg::COUNT`].
+    pub const AX: Reg = Reg(11);
+
+    /// How many registers programs have.
     pub const COUNT: usize = 11;
+
+    /// How many registers an engine has: those of programs and [`Reg::AX`].
+    pub const ENGINE_COUNT: usize = 12;
 
     /// `None` for a number above 10.
     pub const fn new(num: u8) -> Option<Reg> {
         if num <= 10 { Some(Reg(num)) } else { None }
     }
 
-    /// The number, always below [`Reg::COUNT`].
+    /// The number, below [`Reg::COUNT`] in what was decoded and below [`Reg::ENGINE_COUNT`] otherwise.
     pub const fn num(self) -> u8 {
         self.0
     }
 
-    /// The number as an index, always below [`Reg::COUNT`].
+    /// The number as an index, bounded as [`Reg::num`].
     pub const fn index(self) -> usize {
         self.0 as usize
     }

@@ -94,7 +94,7 @@ impl Walk<'_> {
 
     /// Every packet pointer, in every frame and spilled ones too, no longer is one (`clear_all_pkt_pointers`).
     pub(crate) fn mark_packet_pointers_lost(&mut self) {
-        let lost = if self.is_privileged { RegState::UNKNOWN } else { RegState::NOT_INIT };
+        let lost = if self.rights.allow_ptr_leaks { RegState::UNKNOWN } else { RegState::NOT_INIT };
         self.cur.update_regs(|r| r.kind.is_packet_any(), |r| *r = lost);
     }
 

@@ -49,7 +49,7 @@ impl Walk<'_> {
             Src::Imm(imm) => RegState::scalar(Scalar::imm(imm)),
         };
         if dst_is_ptr && operand.is_pointer() {
-            if op == AluOp::Sub && self.is_privileged {
+            if op == AluOp::Sub && self.rights.allow_ptr_leaks {
                 // SOUND: the difference of two addresses is some number.
                 *self.cur.reg_mut(dst) = RegState::UNKNOWN;
                 return Ok(());
@@ -66,7 +66,7 @@ impl Walk<'_> {
             return self.adjust_pointer(
                 width,
                 op,
-                dst,
+                (dst, src),
                 ptr,
                 operand,
                 super::pointer::Order::PtrFirst,
@@ -78,25 +78,26 @@ impl Walk<'_> {
             return self.adjust_pointer(
                 width,
                 op,
-                dst,
+                (dst, src),
                 operand,
                 off,
                 super::pointer::Order::PtrLast,
             );
         }
+        self.guard_numbers(op, dst, src)?;
         self.adjust_scalar(width, op, dst, src, &operand.num);
         Ok(())
     }
 
     /// Arithmetic of two numbers, and what becomes of the links of `dst`.
     fn adjust_scalar(&mut self, width: Width, op: AluOp, dst: Reg, src: Src, operand: &Scalar) {
-        let is_privileged = self.is_privileged;
+        let may_link = self.rights.bpf_capable;
         let r = self.cur.reg_mut(dst);
         r.num = r.num.alu(width, op, operand);
         // SOUND: `r = x + K` stays linked to `x` only for one addition of a small constant at full width, so
         // that the sum of bounds and constant cannot wrap when bounds are passed along the link.
         let delta = match (op, width, src) {
-            (AluOp::Add, Width::W64, _) if r.id != 0 && is_privileged && !r.is_shifted => {
+            (AluOp::Add, Width::W64, _) if r.id != 0 && may_link && !r.is_shifted => {
                 operand.const_value().and_then(|v| i32::try_from(v).ok())
             }
             _ => None,

@@ -70,10 +70,16 @@ impl Walk<'_> {
             {
                 self.mark_precise(r)?;
             }
-            self.check_null_comparison(width, op, dst, src, &a, &b)?;
+            let target = self.slot_at(off.into())?;
             return match edge {
-                Edge::Jump => self.jump_target(off.into()),
-                Edge::Fallthrough => Ok(Flow::Next),
+                Edge::Jump => {
+                    self.push_mispredicted(self.idx + 1, dst, src)?;
+                    Ok(Flow::To(target))
+                }
+                Edge::Fallthrough => {
+                    self.push_mispredicted(target, dst, src)?;
+                    Ok(Flow::Next)
+                }
             };
         }
         self.check_null_comparison(width, op, dst, src, &a, &b)?;
@@ -113,9 +119,11 @@ impl Walk<'_> {
                     self.mark_precise(r)?;
                 }
                 if possible[0] {
+                    self.push_mispredicted(target, dst, src)?;
                     return Ok(Flow::Next);
                 }
                 self.cur = jumped;
+                self.push_mispredicted(self.idx + 1, dst, src)?;
                 Ok(Flow::To(target))
             }
             [true, true] => {

@@ -1,6 +1,7 @@
 //! What each class of instruction does to the state.
 //!
-//! `alu` (numbers and moves), `pointer` (pointer arithmetic), `memory` (loads, stores, atomics), `jump`.
+//! `alu` (numbers and moves), `pointer` (pointer arithmetic), `sanitize` (the same under speculation), `memory` (loads,
+//! stores, atomics), `jump`.
 //! Calls are in `call/`. Functions named `check_` only judge, `mark_` and `adjust_` only change.
 
 mod alu;
@@ -8,8 +9,10 @@ mod jump;
 mod legacy;
 mod memory;
 mod pointer;
+mod sanitize;
 
-pub(crate) use pointer::MAX_VAR_OFF;
+pub(crate) use pointer::{MAX_VAR_OFF, Order};
+pub(crate) use sanitize::{AluGuard, Mask};
 
 use crate::reject::RejectKind;
 use crate::state::RegKind;
@@ -43,6 +46,6 @@ impl Walk<'_> {
 
     /// Whether the register holds an address that this program must not reveal (`is_pointer_value`).
     pub(crate) fn is_secret(&self, r: Reg) -> bool {
-        !self.is_privileged && self.cur.reg(r).is_pointer()
+        !self.rights.allow_ptr_leaks && self.cur.reg(r).is_pointer()
     }
 }

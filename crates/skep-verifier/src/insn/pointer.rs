@@ -4,15 +4,15 @@ use super::alu::op_text;
 use crate::domain::{Range, Scalar};
 use crate::reject::RejectKind;
 use crate::state::{PacketRange, RegKind, RegState, TypeText};
-use crate::walk::{Res, Walk, unsupported};
-use skep_abi::insn::{AluOp, Reg, Width};
+use crate::walk::{Res, Walk};
+use skep_abi::insn::{AluOp, Reg, Src, Width};
 
 /// Offsets stay below this, in either direction (`BPF_MAX_VAR_OFF`).
 pub(crate) const MAX_VAR_OFF: i64 = 1 << 29;
 
 /// Which operand is the pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// `pointer op= number`.
     PtrFirst,
     /// `number op= pointer`.
@@ -25,7 +25,7 @@ impl Walk<'_> {
         &mut self,
         width: Width,
         op: AluOp,
-        dst: Reg,
+        (dst, src): (Reg, Src),
         ptr: RegState,
         off: RegState,
         order: Order,
@@ -38,7 +38,7 @@ impl Walk<'_> {
             return Ok(());
         }
         if width == Width::W32 {
-            if op == AluOp::Sub && self.is_privileged {
+            if op == AluOp::Sub && self.rights.allow_ptr_leaks {
                 *self.cur.reg_mut(dst) = RegState::scalar(Scalar::loaded(skep_abi::insn::Size::W));
                 return Ok(());
             }
@@ -47,12 +47,7 @@ impl Walk<'_> {
         check_kind(reg, &ptr, op, known)?;
         check_sane(&off, ptr.type_text())?;
         check_sane(&ptr, ptr.type_text())?;
-        if !self.is_privileged && known.is_none() {
-            // DEVIATION: the kernel masks the offset against speculation; here nothing does yet.
-            return Err(unsupported(
-                "pointer arithmetic with a variable by an unprivileged program",
-            ));
-        }
+        let window = self.guard_pointer(op, (dst, src), &ptr, &off, order)?;
         let mut new = match op {
             AluOp::Add => add(&ptr, &off, known),
             AluOp::Sub => {
@@ -84,6 +79,8 @@ impl Walk<'_> {
             new.id = self.new_id();
         }
         check_sane(&new, ptr.type_text())?;
+        self.check_moved(dst, &new)?;
+        self.guard_moved(op, (dst, src), &new, window)?;
         *self.cur.reg_mut(dst) = new;
         Ok(())
     }

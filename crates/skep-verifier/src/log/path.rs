@@ -72,6 +72,11 @@ impl Walk<'_> {
         self.log.put(format_args!("0:{state}\n"));
     }
 
+    /// What a path is called behind its slots.
+    fn path_kind(&self) -> &'static str {
+        if self.cur.is_speculative { " (speculative execution)" } else { "" }
+    }
+
     pub(crate) fn log_path_resumed(&mut self, from: u32) {
         self.log_state.last_line = None;
         self.log_state.line_end = 0;
@@ -88,7 +93,8 @@ impl Walk<'_> {
         if let Some(from) = self.log_state.resumed_from.take() {
             let state = self.frame_text(self.cur.cur_idx(), Shown::ALL);
             let to = self.idx;
-            self.log.put(format_args!("\nfrom {from} to {to}:{state}\n"));
+            let kind = self.path_kind();
+            self.log.put(format_args!("\nfrom {from} to {to}{kind}:{state}\n"));
         }
         self.log_source_line();
         let start = self.log.mark();
@@ -157,7 +163,10 @@ impl Walk<'_> {
         }
         let to = self.idx;
         match self.log_state.resumed_from.take() {
-            Some(from) => self.log.put(format_args!("\nfrom {from} to {to}: safe\n")),
+            Some(from) => {
+                let kind = self.path_kind();
+                self.log.put(format_args!("\nfrom {from} to {to}{kind}: safe\n"));
+            }
             None => {
                 self.log_changes();
                 self.log.put(format_args!("{to}: safe\n"));

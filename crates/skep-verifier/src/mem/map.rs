@@ -61,6 +61,13 @@ impl Walk<'_> {
         Ok(UNKNOWN)
     }
 
+    /// A byte of the value is where a pointer into it points.
+    pub(crate) fn check_map_value_reach(&self, id: MapId, ptr: &RegState, r: Reg) -> Res<()> {
+        let size = self.map(id)?.value_size;
+        let off = i64::from(ptr.off);
+        check_region(Region::MapValue, ptr, r.num(), off, 1, size, ZeroSize::Forbidden)
+    }
+
     pub(super) fn check_helper_map_value(
         &self,
         id: MapId,

@@ -4,7 +4,7 @@ use super::{Direction, Exact, Extend, HelperMem, MemAccess, Value, ZeroSize};
 use crate::domain::Scalar;
 use crate::env::MemAccess as HelperAccess;
 use crate::insn::MAX_VAR_OFF;
-use crate::reject::RejectKind;
+use crate::reject::{RejectKind, SpecReject};
 use crate::state::{ByteKind, Frame, Place, RegKind, RegState, SlotObject, StackSlot};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::{Reg, Size};
@@ -72,7 +72,8 @@ impl Walk<'_> {
             return Err(RejectKind::StackUnbounded { dir, reg }.into());
         };
         let allocated = self.cur.frame(frame).map_or(0, |f| f.stack.len() as i64 * 8);
-        let lowest = if is_write || self.is_privileged { -MAX_STACK } else { -allocated };
+        let lowest =
+            if is_write || self.rights.allow_uninit_stack { -MAX_STACK } else { -allocated };
         if min >= lowest && min <= -1 && max.checked_add(size_signed).is_some_and(|e| e <= 0) {
             if let Some(f) = self.cur.frame(frame) {
                 self.note_stack_used(f.subprog, min);
@@ -96,9 +97,6 @@ impl Walk<'_> {
         let off = i64::from(ptr.off) + i64::from(a.off);
         let size = u64::from(a.size.bytes());
         let span = self.check_stack_bounds(frame, ptr, a.base, off, size, dir.is_write())?;
-        if span.fixed().is_none() || ptr.num.const_value().is_none() {
-            self.check_var_offset_allowed(ptr, a.base)?;
-        }
         let first = locate(span.min).0;
         if let Some(f) = self.cur.frame_mut(frame) {
             f.grow(first);
@@ -116,7 +114,7 @@ impl Walk<'_> {
     }
 
     fn check_var_offset_allowed(&self, ptr: &RegState, r: Reg) -> Res<()> {
-        if self.is_privileged || ptr.num.const_value().is_some() {
+        if self.rights.bypass_spec_v1 || ptr.num.const_value().is_some() {
             return Ok(());
         }
         let var_off = ptr.num.var_off;
@@ -145,7 +143,7 @@ impl Walk<'_> {
             if !whole && !reg.is_scalar() {
                 return Err(RejectKind::FillSize {}.into());
             }
-            if into.is_none() && reg.is_pointer() && !self.is_privileged {
+            if into.is_none() && reg.is_pointer() && !self.rights.allow_ptr_leaks {
                 return Err(RejectKind::StackLeak { off: at }.into());
             }
             if byte == 0 && size.bytes() <= slot.spill_size() {
@@ -162,7 +160,7 @@ impl Walk<'_> {
                 ByteKind::Zero => zeros += 1,
                 // A spilled pointer was refused above; bytes of a number are a number.
                 ByteKind::Spill if slot.scalar_spill().is_some() => spilled += 1,
-                ByteKind::Invalid if self.is_privileged => {}
+                ByteKind::Invalid if self.rights.allow_uninit_stack => {}
                 ByteKind::Invalid
                 | ByteKind::Spill
                 | ByteKind::Dynptr
@@ -196,7 +194,7 @@ impl Walk<'_> {
         let mut reg = slot.reg;
         let narrow = reg.is_scalar() && size != Size::DW;
         if narrow
-            && self.is_privileged
+            && self.rights.bpf_capable
             && size == Size::W
             && slot.spill_size() == 4
             && reg.width_bits() <= 32
@@ -276,13 +274,14 @@ impl Walk<'_> {
         let spilled_ptr = old.spill().is_some_and(|r| r.is_pointer());
         if size == Size::DW {
             self.note_slot_written(frame, slot_idx);
-        } else if !self.is_privileged {
+        } else if !self.rights.allow_ptr_leaks {
             // The check below looks at what the slot held.
             self.note_slots_read(frame, slot_idx, slot_idx);
         }
-        if !self.is_privileged && spilled_ptr && size != Size::DW {
+        if !self.rights.allow_ptr_leaks && spilled_ptr && size != Size::DW {
             return Err(RejectKind::CorruptSpill {}.into());
         }
+        self.note_stale_load(value, &old, byte, n);
         let mut stored = match value {
             Value::Reg(r) => Some(*self.cur.reg(r)),
             Value::Imm(imm) => Some(RegState::scalar(Scalar::imm(imm))),
@@ -299,8 +298,9 @@ impl Walk<'_> {
                 return Err(RejectKind::SpillIntoCaller {}.into());
             }
         }
-        let is_spill = stored
-            .is_some_and(|r| r.is_pointer() || (byte == 0 && self.is_privileged && r.is_scalar()));
+        let is_spill = stored.is_some_and(|r| {
+            r.is_pointer() || (byte == 0 && self.rights.bpf_capable && r.is_scalar())
+        });
         if is_spill {
             if let (Value::Reg(r), Some(reg)) = (value, &mut stored)
                 && reg.is_scalar()
@@ -320,7 +320,6 @@ impl Walk<'_> {
             // The bytes are zero for every state that is compared with this one.
             self.mark_precise(r)?;
         }
-        let is_privileged = self.is_privileged;
         let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
         f.grow(slot_idx);
         let Some(slot) = f.stack.get_mut(slot_idx) else {
@@ -335,9 +334,8 @@ impl Walk<'_> {
                     *b = match *b {
                         _ if i < n => ByteKind::Spill,
                         ByteKind::Zero => ByteKind::Zero,
-                        ByteKind::Invalid if is_privileged => ByteKind::Invalid,
-                        ByteKind::Invalid
-                        | ByteKind::Spill
+                        ByteKind::Invalid => ByteKind::Invalid,
+                        ByteKind::Spill
                         | ByteKind::Misc
                         | ByteKind::Dynptr
                         | ByteKind::Iter
@@ -356,6 +354,26 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// A load that passes this store in the processor would see what was there before (`nospec_result`).
+    // SOUND: an older pointer read as a number, or an older number as a pointer, must not be used; a barrier behind the
+    // store makes it visible first.
+    fn note_stale_load(&mut self, value: Value, old: &StackSlot, byte: usize, n: usize) {
+        if self.rights.bypass_spec_v4 {
+            return;
+        }
+        let spills_pointer = match value {
+            Value::Reg(r) => self.cur.reg(r).is_pointer(),
+            Value::Imm(_) | Value::Unknown => false,
+        };
+        let is_plain = |b: &ByteKind| matches!(b, ByteKind::Misc | ByteKind::Zero);
+        let reuses = old.bytes.iter().skip(byte).take(n).any(|b| !is_plain(b));
+        if (spills_pointer || reuses)
+            && let Some(f) = self.facts.get_mut(self.idx as usize)
+        {
+            f.barrier_after = true;
+        }
+    }
+
     // SOUND: every byte that may be written is no longer known, except that zero written over zero is zero.
     fn write_variable(&mut self, frame: u8, span: Span, size: Size, value: Value) -> Res<()> {
         let stored = match value {
@@ -363,17 +381,36 @@ impl Walk<'_> {
             Value::Imm(imm) => Some(RegState::scalar(Scalar::imm(imm))),
             Value::Unknown => None,
         };
-        if stored.is_some_and(|r| r.is_pointer()) && !self.is_privileged {
-            return Err(Stop::Bug("unprivileged variable stack write"));
-        }
         let writes_zero = stored.is_some_and(|r| r.is_null());
         let end = span.max + i64::from(size.bytes());
         let mut zero_used = false;
+        let (rights, insn) = (self.rights, self.idx);
         let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
         f.grow(locate(span.min).0);
         for off in span.min..end {
             let (slot_idx, byte) = locate(off);
             let Some(slot) = f.stack.get_mut(slot_idx) else { continue };
+            // SOUND: what may not have been written must not be revealed later.
+            match slot.bytes[byte] {
+                ByteKind::Misc | ByteKind::Zero => {}
+                ByteKind::Invalid
+                | ByteKind::Spill
+                | ByteKind::Dynptr
+                | ByteKind::Iter
+                | ByteKind::Irq
+                    if !rights.allow_ptr_leaks =>
+                {
+                    return Err(SpecReject::WriteOverSpill { insn, off }.into());
+                }
+                ByteKind::Invalid if !rights.allow_uninit_stack => {
+                    return Err(SpecReject::WriteOverUninit { insn, off }.into());
+                }
+                ByteKind::Invalid
+                | ByteKind::Spill
+                | ByteKind::Dynptr
+                | ByteKind::Iter
+                | ByteKind::Irq => {}
+            }
             let spilled_zero = slot.bytes[byte] == ByteKind::Spill
                 && slot.scalar_spill().is_some_and(|r| r.is_null());
             if writes_zero && (spilled_zero || slot.bytes[byte] == ByteKind::Zero) {
@@ -397,9 +434,9 @@ impl Walk<'_> {
             let (slot_idx, _) = locate(off);
             let ok = match byte_at(f, off) {
                 ByteKind::Misc | ByteKind::Zero => true,
-                ByteKind::Invalid => self.is_privileged,
+                ByteKind::Invalid => self.rights.allow_uninit_stack,
                 ByteKind::Spill => {
-                    self.is_privileged
+                    self.rights.allow_ptr_leaks
                         || f.stack.get(slot_idx).is_some_and(|s| s.scalar_spill().is_some())
                 }
                 ByteKind::Dynptr | ByteKind::Iter | ByteKind::Irq => false,
@@ -445,12 +482,12 @@ impl Walk<'_> {
             m.access == HelperAccess::Write && m.exact == Exact::Yes && span.fixed().is_some();
         // SOUND: what a helper only fills is not read; nor does it count as overwritten, since a helper that fails may
         // leave it. Without privilege the check below looks at what was there.
-        if !raw || !self.is_privileged {
+        if !raw || !self.rights.allow_ptr_leaks {
             self.note_span_read(frame, span, m.size);
         }
         if !raw {
             self.check_initialized(frame, r, span, m.size)?;
-        } else if !self.is_privileged {
+        } else if !self.rights.allow_ptr_leaks {
             // A helper that fails may leave the bytes as they were.
             let f = self.frame_ref(frame)?;
             let touches_pointer = (span.min..span.max + m.size as i64).any(|o| {
@@ -473,7 +510,7 @@ impl Walk<'_> {
     pub(crate) fn constant_on_stack(&mut self, r: Reg, size: u32) -> Res<Option<u64>> {
         let ptr = *self.cur.reg(r);
         let (RegKind::Stack(frame), Some(var), true) =
-            (ptr.kind, ptr.num.const_value(), self.is_privileged)
+            (ptr.kind, ptr.num.const_value(), self.rights.bpf_capable)
         else {
             return Ok(None);
         };

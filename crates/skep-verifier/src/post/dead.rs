@@ -1,7 +1,8 @@
 //! Code that no path reaches is removed, and jumps that always go one way become unconditional.
 
+use super::sanitise::Patches;
 use crate::pre::{named_function, successors};
-use crate::reject::{Bug, VerifyError};
+use crate::reject::{Bug, Reject, SpecReject, VerifyError};
 use crate::walk::Walk;
 use skep_abi::insn::{CallTarget, Imm64, Insn, Width};
 
@@ -29,7 +30,11 @@ impl Live {
 }
 
 // SOUND: only what the walk executed stays. A function whose address is taken but that nothing calls becomes an exit.
-pub(super) fn remove(walk: &Walk<'_>, mut insns: Vec<Insn>) -> Result<Live, VerifyError> {
+pub(super) fn remove(
+    walk: &Walk<'_>,
+    mut insns: Vec<Insn>,
+    patches: &Patches,
+) -> Result<Live, VerifyError> {
     let seen = |at: i64| {
         let facts = usize::try_from(at).ok().and_then(|i| walk.facts.get(i));
         facts.is_some_and(|f| f.is_seen)
@@ -68,7 +73,7 @@ pub(super) fn remove(walk: &Walk<'_>, mut insns: Vec<Insn>) -> Result<Live, Veri
         }
     }
     remove_nops(&insns, &mut is_kept);
-    relocate(&insns, is_kept)
+    relocate(&insns, is_kept, patches)
 }
 
 /// Jumps over nothing go, unless they are all that a function has left at its start.
@@ -87,12 +92,15 @@ fn remove_nops(insns: &[Insn], is_kept: &mut [bool]) {
     }
 }
 
-fn relocate(insns: &[Insn], is_kept: Vec<bool>) -> Result<Live, VerifyError> {
+fn relocate(insns: &[Insn], is_kept: Vec<bool>, patches: &Patches) -> Result<Live, VerifyError> {
     let mut moved = Vec::with_capacity(insns.len() + 1);
     let mut count = 0u32;
-    for kept in &is_kept {
+    for (idx, kept) in (0u32..).zip(&is_kept) {
         moved.push(count);
-        count += u32::from(*kept);
+        if *kept {
+            let around = patches.get(&idx).map_or(0, |p| p.before.len() + p.after.len());
+            count += 1 + around as u32;
+        }
     }
     moved.push(count);
     let mut out = Vec::with_capacity(count as usize);
@@ -102,16 +110,20 @@ fn relocate(insns: &[Insn], is_kept: Vec<bool>) -> Result<Live, VerifyError> {
             continue;
         }
         let bug = |what| VerifyError::from(Bug { insn_idx: idx, what });
+        let patch = patches.get(&idx);
+        out.extend(patch.iter().flat_map(|p| p.before.iter().copied()));
+        let from = out.len() as i64;
         let new_off = |target: i64| -> Option<i32> {
             let to = *moved.get(usize::try_from(target).ok()?)?;
-            let from = *moved.get(idx as usize)?;
-            i32::try_from(i64::from(to) - i64::from(from) - 1).ok()
+            i32::try_from(i64::from(to) - from - 1).ok()
         };
         let mut new = *insn;
         let target = successors(insn, idx).jump.or_else(|| named_function(insn, idx));
         if let Some(target) = target {
             let moved_off = new_off(target).ok_or(bug("a jump target was removed"))?;
-            let short = i16::try_from(moved_off).map_err(|_| bug("a jump grew"));
+            // Only what is put around instructions can make a jump longer.
+            let short = i16::try_from(moved_off)
+                .map_err(|_| Reject::new(idx, SpecReject::JumpTooFar { off: moved_off }.into()));
             match &mut new {
                 Insn::Goto { off, .. } => *off = moved_off,
                 Insn::JumpIf { off, .. } | Insn::MayGoto { off } => *off = short?,
@@ -121,7 +133,8 @@ fn relocate(insns: &[Insn], is_kept: Vec<bool>) -> Result<Live, VerifyError> {
             }
         }
         out.push(new);
-        origin.push(idx);
+        out.extend(patch.iter().flat_map(|p| p.after.iter().copied()));
+        origin.resize(out.len(), idx);
     }
     Ok(Live { insns: out, origin, moved, is_kept })
 }

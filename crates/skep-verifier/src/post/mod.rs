@@ -1,10 +1,11 @@
 //! After the proof: what a run needs is made of what was proved.
 //!
 //! One pass a file, in the kernel's order: [`stack`] (combined stack depth), [`dead`] (code that no path reaches), [`ctx`]
-//! (context accesses in the native layout).
+//! (context accesses in the native layout), [`sanitise`] (bounds under speculation).
 
 mod ctx;
 mod dead;
+mod sanitise;
 mod stack;
 
 use crate::env::{CtxField, CtxFieldKind, HelperLookup, HelperProto};
@@ -19,7 +20,9 @@ pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg,
     stack::check(walk)?;
     let mut insns = walk.prog.insns.clone();
     ctx::rewrite(walk, &mut insns)?;
-    let kept = dead::remove(walk, insns)?;
+    let patches = sanitise::mask(walk, &mut insns)?;
+    let kept = dead::remove(walk, insns, &patches)?;
+    let barriers = sanitise::barriers(walk, &kept);
     let subprogs = walk
         .prog
         .subprogs
@@ -49,6 +52,7 @@ pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg,
         line_info,
         stats: walk.stats(),
         premises,
+        barriers,
     })
 }
 

@@ -2,7 +2,7 @@
 //! not loop. Finds where states are compared ([`Marks`]).
 
 use super::{Marks, Subprog, named_function, successors};
-use crate::env::{Callback, Env, HelperLookup, Privilege};
+use crate::env::{Callback, Caps, Env, HelperLookup};
 use crate::reject::{Reject, RejectKind};
 use skep_abi::insn::{CallTarget, Insn};
 
@@ -60,7 +60,7 @@ fn check_reachable(insns: &[Insn], subprogs: &[Subprog], env: &dyn Env) -> Resul
                 *c = Color::Grey;
                 stack.push((to as u32, 0));
             }
-            Color::Grey if env.privilege() == Privilege::Unprivileged => {
+            Color::Grey if !env.caps().allows(Caps::BPF) => {
                 return Err(Reject::new(at, RejectKind::BackEdge { from: at, to }));
             }
             Color::Grey | Color::Black => {}

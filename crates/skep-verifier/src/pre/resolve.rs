@@ -1,6 +1,6 @@
 //! Decoding, and the maps that a program names: [`MapTable`].
 
-use crate::env::{Env, MapProps, Privilege};
+use crate::env::{Caps, Env, MapProps};
 use crate::prog::LoadRequest;
 use crate::reject::{Reject, RejectKind};
 use skep_abi::insn::{Imm64, Insn, decode};
@@ -65,10 +65,7 @@ const MAX_INSNS: usize = 1_000_000;
 
 /// Decodes the program.
 pub(super) fn decode_all(req: &LoadRequest, env: &dyn Env) -> Result<Vec<Insn>, Reject> {
-    let max = match env.privilege() {
-        Privilege::Privileged => MAX_INSNS,
-        Privilege::Unprivileged => MAX_INSNS_UNPRIV,
-    };
+    let max = if env.caps().allows(Caps::BPF) { MAX_INSNS } else { MAX_INSNS_UNPRIV };
     if req.insns.is_empty() {
         return Err(Reject::new(0, RejectKind::Empty {}));
     }

@@ -1,7 +1,7 @@
 //! Functions of a program: where they start and end, and that no jump leaves one.
 
 use super::{named_function, successors};
-use crate::env::{Env, Privilege};
+use crate::env::{Caps, Env};
 use crate::prog::LoadRequest;
 use crate::reject::{Reject, RejectKind};
 use skep_abi::insn::{CallTarget, Insn};
@@ -30,7 +30,7 @@ pub(super) fn find(
     let mut starts = vec![0u32];
     for (idx, insn) in (0u32..).zip(insns) {
         let Some(target) = named_function(insn, idx) else { continue };
-        if env.privilege() == Privilege::Unprivileged {
+        if !env.caps().allows(Caps::BPF) {
             return Err(Reject::new(idx, RejectKind::SubprogsNeedCap {}));
         }
         let start = u32::try_from(target).ok().filter(|t| (*t as usize) < insns.len());

@@ -2,6 +2,7 @@
 //! proofs from the old one depended on.
 
 use super::SlotMasks;
+use crate::caps::Rights;
 use crate::pre::Program;
 use crate::state::held::HeldItem;
 use crate::state::{
@@ -70,8 +71,10 @@ impl IdMap {
 /// What a comparison needs besides the states.
 pub(crate) struct Compare<'a> {
     pub(crate) prog: &'a Program,
-    pub(crate) is_privileged: bool,
+    pub(crate) rights: Rights,
     pub(crate) exact: Exactness,
+    /// Numbers must be the same whatever depended on them.
+    pub(crate) numbers_exactly: bool,
     /// Slots of the old state that may be read on a path from it.
     pub(crate) reads: SlotMasks,
     pub(crate) ids: &'a mut IdMap,
@@ -87,6 +90,10 @@ impl Compare<'_> {
         first_temp_id: u32,
     ) -> bool {
         if old.frames.len() != cur.frames.len() {
+            return false;
+        }
+        // SOUND: what was proved of a speculative path leaves out what a barrier would stop.
+        if old.is_speculative && !cur.is_speculative {
             return false;
         }
         self.ids.clear(first_temp_id);
@@ -174,7 +181,13 @@ impl Compare<'_> {
     // SOUND: a number that no proof depended on may be any number. One that did must lie within the old bounds, and be
     // linked to what the old one was linked to, since a comparison of one taught the others.
     fn scalar_covers(&mut self, old: &RegState, cur: &RegState) -> bool {
-        let matters = old.precise || self.exact != Exactness::Proved || !self.is_privileged;
+        if self.numbers_exactly {
+            return old.is_shifted == cur.is_shifted
+                && old.off == cur.off
+                && old.num == cur.num
+                && self.ids.matches_scalar(old.id, cur.id);
+        }
+        let matters = old.precise || self.exact != Exactness::Proved || !self.rights.bpf_capable;
         if !matters {
             return true;
         }
@@ -221,7 +234,7 @@ impl Compare<'_> {
                 // SOUND: never read by the old proofs, or only as what it may be anyway.
                 (ByteKind::Invalid, _) => true,
                 // SOUND: read as any number by the old proofs; and only who may see addresses gets here.
-                (ByteKind::Misc, _) if self.is_privileged => true,
+                (ByteKind::Misc, _) if self.rights.allow_uninit_stack => true,
                 (ByteKind::Misc, ByteKind::Zero | ByteKind::Misc) => true,
                 (ByteKind::Zero, ByteKind::Zero) => true,
                 (ByteKind::Spill, ByteKind::Spill) => {
@@ -251,8 +264,9 @@ impl Compare<'_> {
         if slot.spill_size() == 8 {
             return slot.scalar_spill().copied();
         }
-        let any =
-            |b: &ByteKind| *b == ByteKind::Misc || (*b == ByteKind::Invalid && self.is_privileged);
+        let any = |b: &ByteKind| {
+            *b == ByteKind::Misc || (*b == ByteKind::Invalid && self.rights.allow_uninit_stack)
+        };
         slot.bytes.iter().all(any).then_some(RegState::UNKNOWN)
     }
 }

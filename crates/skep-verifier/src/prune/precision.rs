@@ -324,7 +324,7 @@ fn mark_all(kept: &mut Kept, from: Option<StateId>) -> bool {
 impl Walk<'_> {
     /// The instruction in hand depends on the number in a register (`mark_chain_precision`).
     pub(crate) fn mark_precise(&mut self, r: Reg) -> Res<()> {
-        if !self.is_privileged || !self.cur.reg(r).is_scalar() {
+        if !self.rights.bpf_capable || !self.cur.reg(r).is_scalar() {
             // Without privilege every number counts as precise.
             return Ok(());
         }
@@ -335,7 +335,7 @@ impl Walk<'_> {
 
     /// As [`Walk::mark_precise`], for a spilled number too.
     pub(crate) fn mark_precise_place(&mut self, place: Place) {
-        if !self.is_privileged {
+        if !self.rights.bpf_capable {
             return;
         }
         let depth = self.cur.cur_idx() as u8;

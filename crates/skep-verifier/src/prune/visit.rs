@@ -51,8 +51,9 @@ impl Walk<'_> {
         let known_reads = if k.branches > 0 { 0..0 } else { self.kept.waits_for(id)..MAX_FRAMES };
         let mut compare = Compare {
             prog: &self.prog,
-            is_privileged: self.is_privileged,
+            rights: self.rights,
             exact,
+            numbers_exactly: self.compares_exactly,
             reads: k.read.known_in(known_reads),
             ids: &mut self.id_map,
         };
@@ -98,7 +99,7 @@ impl Walk<'_> {
             self.count_miss(id, marks, keep);
         }
         self.kept.max_per_insn = self.kept.max_per_insn.max(compared);
-        if !self.is_privileged && compared > MAX_STATES_UNPRIV {
+        if !self.rights.bpf_capable && compared > MAX_STATES_UNPRIV {
             keep = false;
         }
         Ok(Found::Nothing { keep })

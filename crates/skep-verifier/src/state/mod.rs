@@ -49,6 +49,8 @@ pub(crate) struct VerifierState {
     pub(crate) frames: Vec<Rc<Frame>>,
     /// What must be given back; shared, since most programs hold nothing.
     pub(crate) held: Rc<Held>,
+    /// Only a misprediction leads here.
+    pub(crate) is_speculative: bool,
     /// How many `may_goto` were passed without jumping.
     pub(crate) may_goto_depth: u32,
     /// How many callbacks were entered on this path.
