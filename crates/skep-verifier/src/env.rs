@@ -133,6 +133,69 @@ pub enum HelperLookup<'a> {
     Unknown,
 }
 
+/// What is special about a kernel function (`KF_*`), as a set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KfuncFlags(u16);
+
+impl KfuncFlags {
+    /// Nothing.
+    pub const NONE: KfuncFlags = KfuncFlags(0);
+    /// Returns a reference that must be released.
+    pub const ACQUIRE: KfuncFlags = KfuncFlags(1);
+    /// Releases the reference that it is given.
+    pub const RELEASE: KfuncFlags = KfuncFlags(1 << 1);
+    /// May return NULL.
+    pub const RET_NULL: KfuncFlags = KfuncFlags(1 << 2);
+    /// Takes only pointers that are surely valid.
+    pub const TRUSTED_ARGS: KfuncFlags = KfuncFlags(1 << 3);
+    /// May sleep.
+    pub const SLEEPABLE: KfuncFlags = KfuncFlags(1 << 4);
+    /// Only for those who may reboot the machine.
+    pub const DESTRUCTIVE: KfuncFlags = KfuncFlags(1 << 5);
+    /// Takes pointers that are valid, if only within an RCU read section.
+    pub const RCU: KfuncFlags = KfuncFlags(1 << 6);
+    /// Starts an iteration.
+    pub const ITER_NEW: KfuncFlags = KfuncFlags(1 << 7);
+    /// Gives an iteration's next element.
+    pub const ITER_NEXT: KfuncFlags = KfuncFlags(1 << 8);
+    /// Ends an iteration.
+    pub const ITER_DESTROY: KfuncFlags = KfuncFlags(1 << 9);
+    /// Only within an RCU read section.
+    pub const RCU_PROTECTED: KfuncFlags = KfuncFlags(1 << 10);
+    /// Leaves R1 to R5 as they were beyond its arguments (`bpf_fastcall`).
+    pub const FASTCALL: KfuncFlags = KfuncFlags(1 << 11);
+
+    /// Whether all of `other` are in it.
+    pub const fn has(self, other: KfuncFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets.
+    pub const fn with(self, other: KfuncFlags) -> KfuncFlags {
+        KfuncFlags(self.0 | other.0)
+    }
+}
+
+/// What a kernel function promises and demands beside its type, which the kernel's BTF gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KfuncProto {
+    /// Name.
+    pub name: &'static str,
+    /// Its flags.
+    pub flags: KfuncFlags,
+}
+
+/// Answer to "may this program call that kernel function?".
+#[derive(Clone, Copy, Debug)]
+pub enum KfuncLookup<'a> {
+    /// It may.
+    Known(&'a KfuncProto),
+    /// It may not, or there is no such function.
+    NotAllowed,
+    /// Only programs that are bound to a device may.
+    DeviceBound,
+}
+
 /// Privilege of whoever loads the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Privilege {
@@ -315,6 +378,10 @@ pub trait Env {
     /// The types of a kernel module, by index in the load's fd array.
     fn module_btf(&self, _fd_idx: u16) -> Option<&Btf> {
         None
+    }
+    /// Looks up a kernel function by name, for this program type.
+    fn kfunc(&self, _name: &str) -> KfuncLookup<'_> {
+        KfuncLookup::NotAllowed
     }
     /// Who loads.
     fn privilege(&self) -> Privilege;

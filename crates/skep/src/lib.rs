@@ -3,6 +3,7 @@
 //! - [`System`]: loads objects ([`skep_elf::Object`]) and single programs: creates the maps, verifies, links.
 //! - [`Program`]: a loaded program; runs on packets ([`System::test_run`] is `BPF_PROG_TEST_RUN`).
 //! - [`helper`], [`prog_type`]: one descriptor for each helper and program type, next to its code.
+//! - [`kfunc`]: one descriptor for each kernel function.
 //! - [`packet`]: packets as programs see them.
 //! - [`features`]: what is supported, as data and as `docs/SUPPORT.md`.
 //!
@@ -27,6 +28,7 @@
 
 pub mod features;
 pub mod helper;
+pub mod kfunc;
 pub mod packet;
 pub mod prog_type;
 mod support;

@@ -1,11 +1,12 @@
 //! [`ProgEnv`]: what the verifier may ask about one program's surroundings.
 
 use crate::helper;
+use crate::kfunc;
 use crate::prog_type::{ProgType, devmap_layout};
 use skep_btf::Btf;
 use skep_maps::MapOps;
 use skep_verifier::env::{
-    Env, HelperLookup, INTERNAL_HELPER_BASE, MapProps, Privilege, ProgTypeProps,
+    Env, HelperLookup, INTERNAL_HELPER_BASE, KfuncLookup, MapProps, Privilege, ProgTypeProps,
 };
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ const RDONLY_PROG: u32 = 1 << 7;
 pub(crate) struct ProgEnv {
     kind: &'static ProgType,
     props: ProgTypeProps,
+    attach_type: u32,
     maps: Vec<MapProps>,
     btf: Option<Arc<Btf>>,
     kernel_btf: Option<Arc<Btf>>,
@@ -51,7 +53,16 @@ impl ProgEnv {
         if kind.kind == crate::prog_type::ProgKind::Xdp && expected_attach_type == XDP_DEVMAP {
             props.ctx = devmap_layout();
         }
-        ProgEnv { kind, props, maps, btf, kernel_btf, origin, privilege }
+        ProgEnv {
+            kind,
+            props,
+            attach_type: expected_attach_type,
+            maps,
+            btf,
+            kernel_btf,
+            origin,
+            privilege,
+        }
     }
 }
 
@@ -101,6 +112,10 @@ impl Env for ProgEnv {
 
     fn kernel_btf(&self) -> Option<&Btf> {
         self.kernel_btf.as_deref()
+    }
+
+    fn kfunc(&self, name: &str) -> KfuncLookup<'_> {
+        kfunc::lookup(name, self.props.prog_type, self.attach_type)
     }
 
     fn privilege(&self) -> Privilege {
