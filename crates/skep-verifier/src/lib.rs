@@ -11,6 +11,7 @@ pub mod env;
 mod insn;
 mod log;
 mod mem;
+mod object;
 mod post;
 mod pre;
 mod prog;
@@ -22,8 +23,8 @@ mod walk;
 pub use log::{Log, LogLevel};
 pub use prog::{LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats};
 pub use reject::{
-    BtfReject, Bug, HeldReject, HelperReject, KfuncReject, ObjectReject, OffText, ProgReject,
-    RangeText, Reject, RejectKind, SpecReject, VerifyError,
+    BtfReject, Bug, HeldReject, HelperReject, KfuncReject, Leaks, ObjectReject, OffText,
+    ProgReject, RangeText, Reject, RejectKind, SpecReject, VerifyError,
 };
 pub use state::TypeText;
 

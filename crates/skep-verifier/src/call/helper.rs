@@ -2,6 +2,7 @@
 
 use crate::domain::{Range, Scalar};
 use crate::env::{Callback, HelperLookup, HelperProto, RetType};
+use crate::object::Leaving;
 use crate::pre::MapId;
 use crate::reject::RejectKind;
 use crate::state::{RegKind, RegState};
@@ -34,6 +35,9 @@ impl Walk<'_> {
         let args = self.check_args(proto)?;
         if let Some(map) = args.map {
             self.check_map_call(map, proto)?;
+        }
+        if proto.ret == RetType::TailCall {
+            self.check_nothing_held(Leaving::TailCall)?;
         }
         if proto.callback != Callback::None {
             let callback = args.callback.ok_or(Stop::Bug("a callback helper without callback"))?;
@@ -94,7 +98,7 @@ impl Walk<'_> {
 
     /// Every packet pointer, in every frame and spilled ones too, no longer is one (`clear_all_pkt_pointers`).
     pub(crate) fn mark_packet_pointers_lost(&mut self) {
-        let lost = if self.rights.allow_ptr_leaks { RegState::UNKNOWN } else { RegState::NOT_INIT };
+        let lost = self.lost_register();
         self.cur.update_regs(|r| r.kind.is_packet_any(), |r| *r = lost);
     }
 

@@ -1,5 +1,6 @@
 //! Calls of subprograms, and the way back from them; the end of the program.
 
+use crate::object::Leaving;
 use crate::reject::{RangeText, RejectKind};
 use crate::state::{Frame, MAX_FRAMES, RegKind, RegState};
 use crate::walk::{Flow, Res, Stop, Walk};
@@ -43,6 +44,7 @@ impl Walk<'_> {
     }
 
     pub(crate) fn exec_exit(&mut self) -> Res<Flow> {
+        self.check_nothing_held(Leaving::Exit)?;
         if self.cur.cur_idx() == 0 {
             self.check_return()?;
             return Ok(Flow::End);

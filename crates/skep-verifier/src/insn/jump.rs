@@ -1,7 +1,8 @@
 //! Conditional jumps: which edges are possible, and what each teaches about the operands.
 
 use crate::domain::{Edge, Scalar, branch_taken, refine};
-use crate::pre::MapTable;
+use crate::object::forget_ref;
+use crate::pre::{Program, has_lock};
 use crate::prune::LinkSet;
 use crate::reject::RejectKind;
 use crate::state::{PacketRange, Place, PtrFlags, RegKind, RegState, VerifierState};
@@ -108,8 +109,8 @@ impl Walk<'_> {
                 sync_links(state, frame, dst, &links);
             }
         } else {
-            let maps = &self.prog.maps;
-            learn_pointers(maps, (width, op, dst, src), &mut self.cur, &mut jumped);
+            let prog = &self.prog;
+            learn_pointers(prog, (width, op, dst, src), &mut self.cur, &mut jumped);
         }
         match possible {
             // SOUND: no pair of numbers takes a contradicted edge, but that rests on their bounds.
@@ -322,7 +323,7 @@ fn packet_comparison(
 
 /// What a comparison of pointers teaches on each edge.
 fn learn_pointers(
-    maps: &MapTable,
+    prog: &Program,
     (width, op, dst, src): (Width, JmpOp, Reg, Src),
     fall: &mut VerifierState,
     jump: &mut VerifierState,
@@ -356,13 +357,17 @@ fn learn_pointers(
     }
     let (equal, unequal) = if op == JmpOp::Eq { (jump, fall) } else { (fall, jump) };
     if b.is_null() && a.may_be_null() && matches!(src, Src::Imm(_)) {
-        resolve_null(maps, equal, a.id, NullCheck::IsNull);
-        resolve_null(maps, unequal, a.id, NullCheck::NotNull);
+        if a.ref_id != 0 && a.ref_id == a.id {
+            // SOUND: what is NULL was never acquired; only the pointer that the call gave has the id of its reference.
+            forget_ref(equal, a.ref_id);
+        }
+        resolve_null(prog, equal, a.id, NullCheck::IsNull);
+        resolve_null(prog, unequal, a.id, NullCheck::NotNull);
     } else if a.is_pointer() && b.is_pointer() && a.may_be_null() != b.may_be_null() {
         // SOUND: equal to a pointer that is not NULL.
         let (maybe, other) = if a.may_be_null() { (a, b) } else { (b, a) };
         if is_not_null(&other) && other.off == 0 && other.num.const_value() == Some(0) {
-            resolve_null(maps, equal, maybe.id, NullCheck::NotNull);
+            resolve_null(prog, equal, maybe.id, NullCheck::NotNull);
         }
     }
 }
@@ -400,20 +405,23 @@ enum NullCheck {
 
 /// Tells every copy of a pointer whether it is NULL (`mark_ptr_or_null_regs`).
 // SOUND: copies share an id, which is given by each lookup anew, and a pointer that may be NULL cannot be moved.
-fn resolve_null(maps: &MapTable, state: &mut VerifierState, id: u32, check: NullCheck) {
+fn resolve_null(prog: &Program, state: &mut VerifierState, id: u32, check: NullCheck) {
     state.update_regs(
         |r| r.may_be_null() && r.id == id,
         |r| {
             *r = match (check, r.kind) {
                 (NullCheck::IsNull, _) => RegState::scalar(Scalar::ZERO),
                 (NullCheck::NotNull, kind) => {
-                    let inner = |m| maps.get(m).and_then(|e| e.inner);
+                    let inner = |m| prog.maps.get(m).and_then(|e| e.inner);
                     let kind = match kind {
                         RegKind::MapValue(m) => inner(m).map_or(kind, RegKind::Map),
                         other => other,
                     };
                     let flags = r.flags.without(PtrFlags::MAYBE_NULL);
-                    RegState { kind, flags, id: 0, ..*r }
+                    let resolved = RegState { kind, flags, ..*r };
+                    // The id of what holds a lock says which one it is.
+                    let keeps_id = has_lock(prog.records.of_reg(&prog.maps, &resolved));
+                    RegState { id: if keeps_id { r.id } else { 0 }, ..resolved }
                 }
             };
         },

@@ -1,6 +1,7 @@
 //! Legacy packet loads, `LD_ABS` and `LD_IND`: the context is in R6, a failed load ends the program with 0.
 
 use crate::domain::Scalar;
+use crate::object::Leaving;
 use crate::reject::RejectKind;
 use crate::state::{RegKind, RegState};
 use crate::walk::{Res, Walk, unsupported};
@@ -17,6 +18,7 @@ impl Walk<'_> {
             // returns from the function only.
             return Err(unsupported("legacy packet loads in a subprogram"));
         }
+        self.check_nothing_held(Leaving::LegacyLoad)?;
         if self.cur.reg(Reg::R6).kind != RegKind::Ctx {
             return Err(RejectKind::LegacyLoadCtx {}.into());
         }

@@ -5,6 +5,7 @@
 
 mod cfg;
 mod liveness;
+mod records;
 mod resolve;
 mod subprog;
 
@@ -13,6 +14,7 @@ use crate::prog::LoadRequest;
 use crate::reject::VerifyError;
 use skep_abi::insn::{CallTarget, Imm64, Insn};
 
+pub(crate) use records::{Records, has_lock};
 pub(crate) use resolve::{MapId, MapTable};
 pub(crate) use subprog::Subprog;
 
@@ -33,6 +35,8 @@ pub(crate) struct Program {
     pub(crate) touched: Vec<u16>,
     /// Maps that the program names, with their inner maps.
     pub(crate) maps: MapTable,
+    /// Special members of what it can allocate.
+    pub(crate) records: Records,
 }
 
 /// Flags of a slot that `cfg` finds.
@@ -112,7 +116,8 @@ pub(crate) fn prepare(req: &LoadRequest, env: &dyn Env) -> Result<Program, Verif
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
     subprog::check_abnormal_return(&insns, &subprogs)?;
     let maps = resolve::resolve_maps(&insns, env)?;
+    let records = Records::find(&insns, &maps, env);
     let marks = cfg::check(&insns, &subprogs, env)?;
     let (live_before, touched) = liveness::registers(&insns, env);
-    Ok(Program { insns, subprogs, subprog_of, marks, live_before, touched, maps })
+    Ok(Program { insns, subprogs, subprog_of, marks, live_before, touched, maps, records })
 }

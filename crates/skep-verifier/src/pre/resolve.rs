@@ -48,6 +48,11 @@ impl MapTable {
         named.map(|(e, _)| (e.fd_idx, &e.props))
     }
 
+    /// All maps, with those in maps.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &MapProps> {
+        self.entries.iter().map(|e| &e.props)
+    }
+
     fn add(&mut self, fd_idx: u32, props: &MapProps) {
         let id = self.entries.len();
         let inner = props.inner.as_ref().map(|_| MapId(id as u16 + 1));

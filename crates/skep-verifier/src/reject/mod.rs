@@ -133,7 +133,7 @@ mod prog;
 mod spec;
 
 pub use btf::BtfReject;
-pub use held::HeldReject;
+pub use held::{HeldReject, Leaks};
 pub use helper::HelperReject;
 pub use kfunc::KfuncReject;
 pub use object::ObjectReject;

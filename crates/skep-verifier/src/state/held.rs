@@ -15,6 +15,16 @@ pub(crate) enum HeldKind {
     ResLockIrq,
 }
 
+impl HeldKind {
+    /// Whether it is a lock of any sort.
+    pub(crate) fn is_lock(self) -> bool {
+        match self {
+            HeldKind::Lock | HeldKind::ResLock | HeldKind::ResLockIrq => true,
+            HeldKind::Ref | HeldKind::Irq => false,
+        }
+    }
+}
+
 /// One thing that is held (`struct bpf_reference_state`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct HeldItem {
@@ -39,4 +49,43 @@ pub(crate) struct Held {
     pub(crate) preempt: u32,
     /// Id of the innermost saved interrupt state; 0 is none.
     pub(crate) irq_id: u32,
+}
+
+impl Held {
+    /// The references.
+    pub(crate) fn refs(&self) -> impl Iterator<Item = &HeldItem> {
+        self.items.iter().filter(|i| i.kind == HeldKind::Ref)
+    }
+
+    /// Whether a reference of that id is held.
+    pub(crate) fn has_ref(&self, id: u32) -> bool {
+        self.refs().any(|i| i.id == id)
+    }
+
+    /// Whether any lock is held.
+    pub(crate) fn has_lock(&self) -> bool {
+        self.items.iter().any(|i| i.kind.is_lock())
+    }
+
+    /// The lock that was taken last.
+    pub(crate) fn innermost_lock(&self) -> Option<&HeldItem> {
+        self.items.iter().rev().find(|i| i.kind.is_lock())
+    }
+
+    /// Adds an item; a saved interrupt state becomes the innermost.
+    pub(crate) fn add(&mut self, item: HeldItem) {
+        if item.kind == HeldKind::Irq {
+            self.irq_id = item.id;
+        }
+        self.items.push(item);
+    }
+
+    /// Forgets the newest item for which `which` holds; the others keep their order.
+    pub(crate) fn remove(&mut self, which: impl Fn(&HeldItem) -> bool) {
+        if let Some(at) = self.items.iter().rposition(which) {
+            self.items.remove(at);
+        }
+        let irq = self.items.iter().rev().find(|i| i.kind == HeldKind::Irq);
+        self.irq_id = irq.map_or(0, |i| i.id);
+    }
 }

@@ -22,8 +22,8 @@ pub(crate) mod stack;
 
 pub(crate) use frame::{CallbackFrame, Frame};
 pub(crate) use held::Held;
-pub(crate) use ptr::PtrFlags;
 pub use ptr::TypeText;
+pub(crate) use ptr::{BtfOwner, PtrFlags};
 pub(crate) use reg::{PacketRange, RegKind, RegState};
 pub(crate) use stack::{ByteKind, SlotObject, StackSlot};
 
