@@ -2,6 +2,7 @@
 
 pub mod differential;
 pub mod examples;
+pub mod functions;
 pub mod generate;
 pub mod native;
 pub mod random;

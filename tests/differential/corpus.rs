@@ -6,7 +6,7 @@ use skep_abi::insn::{RawInsn, decode, disasm, encode};
 
 use super::campaign::Finding;
 use super::{Verdict, difference};
-use crate::generate::{Comparable, Flavor, Generated};
+use crate::generate::{Comparable, Flavor, Generated, Runs};
 
 /// Everything that is needed to look at a finding again.
 pub fn to_text(finding: &Finding) -> String {
@@ -30,6 +30,8 @@ pub fn to_text(finding: &Finding) -> String {
         ("kernel", line(&finding.kernel.verdict)),
         ("skep", line(&finding.skep.verdict)),
         ("runs", runs),
+        ("globals", p.globals.iter().map(|g| if *g { '1' } else { '0' }).collect()),
+        ("judged", if p.runs == Runs::Yes { "and run" } else { "only" }.to_owned()),
         ("packet", hex(&p.packet)),
         ("bytes", hex(&bytes)),
     ] {
@@ -64,7 +66,10 @@ pub fn parse(text: &str) -> Result<Generated, String> {
         "not comparable" => Comparable::No,
         _ => Comparable::Yes,
     };
-    Ok(Generated { flavor, insns, packet: unhex("packet", field("packet")?)?, comparable })
+    let globals = field("globals")?.chars().map(|c| c == '1').collect();
+    let runs = if field("judged")? == "only" { Runs::No } else { Runs::Yes };
+    let packet = unhex("packet", field("packet")?)?;
+    Ok(Generated { flavor, insns, packet, comparable, globals, runs })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 
 use skep_abi::Errno;
-use skep_abi::insn::{Insn, encode};
-use skep_host::kernel::{KernelMap, KernelProg, LoadAttr, LoadError, TestRun};
+use skep_abi::insn::encode;
+use skep_btf::ByteOrder;
+use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr, LoadError, TestRun};
 use skep_maps::MapSpec;
 
 use super::{Answer, Outcome, Verdict};
-use crate::generate::{Flavor, Generated, MAPS, initial_entries, initial_entry};
+use crate::generate::{DATA_MAPS, Generated, MAPS, initial_entries, initial_entry};
 
 /// The live kernel with the maps that generated programs use.
 #[derive(Debug)]
@@ -41,25 +42,28 @@ impl KernelJudge {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn load(
-        &self,
-        flavor: Flavor,
-        insns: &[Insn],
-        log_level: u32,
-    ) -> Result<KernelProg, LoadError> {
+    pub fn load(&self, program: &Generated, log_level: u32) -> Result<KernelProg, LoadError> {
         let fds: Vec<RawFd> = self.maps.iter().map(KernelMap::fd).collect();
+        let (btf, func_info) = program.function_info();
+        // A program without other functions needs no types.
+        let btf = match func_info.len() {
+            0 | 1 => None,
+            _ => Some(KernelBtf::load(&btf.to_bytes(ByteOrder::Little))?),
+        };
         KernelProg::load(&LoadAttr {
-            prog_type: flavor.prog_type(),
-            insns: &encode(insns),
+            prog_type: program.flavor.prog_type(),
+            insns: &encode(&program.insns),
             fd_array: &fds,
             log_level,
+            btf: btf.as_ref(),
+            func_info: if btf.is_some() { &func_info } else { &[] },
             ..LoadAttr::default()
         })
     }
 
     /// Verdict and run.
     pub fn ask(&self, program: &Generated) -> Answer {
-        match self.load(program.flavor, &program.insns, 0) {
+        match self.load(program, 0) {
             Ok(prog) => {
                 Answer { verdict: Verdict::Accepted, run: Some(self.run(&prog, &program.packet)) }
             }
@@ -69,7 +73,7 @@ impl KernelJudge {
             }
             Err(quiet) => {
                 // Once more, to learn why.
-                let why = match self.load(program.flavor, &program.insns, 1) {
+                let why = match self.load(program, 1) {
                     Ok(_) => quiet.errno.to_string(),
                     Err(e) => format!("{}: {}", e.errno, reason(&e.log)),
                 };
@@ -82,13 +86,13 @@ impl KernelJudge {
         self.reset()?;
         let run = TestRun { data: packet, data_out_size: 4096, ..TestRun::default() };
         let out = prog.test_run(&run).map_err(|e| format!("test run in the kernel: {e}"))?;
-        let maps = self.maps.iter().map(contents).collect::<Result<Vec<_>, _>>()?;
+        let maps = self.maps[..DATA_MAPS].iter().map(contents).collect::<Result<Vec<_>, _>>()?;
         Ok(Outcome { retval: out.retval, packet: out.data, maps })
     }
 
     /// Puts every map into its initial state.
     fn reset(&self) -> Result<(), String> {
-        for (n, map) in self.maps.iter().enumerate() {
+        for (n, map) in self.maps[..DATA_MAPS].iter().enumerate() {
             if MAPS[n].map_type == 1 {
                 for key in contents(map)?.into_keys() {
                     map.delete(&key).map_err(|e| format!("emptying map {n}: {e}"))?;

@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use skep::{LoadError, LoadErrorKind, Program, RawProgram, System, TestRun};
+use skep::{CheckOptions, LoadError, LoadErrorKind, Program, RawProgram, System, TestRun};
 use skep_abi::insn::encode;
 use skep_maps::{MapOps, MapSpec};
+use skep_verifier::env::MapProps;
 use skep_verifier::{RejectKind, VerifyError};
 
 use super::{Answer, Outcome, Verdict};
-use crate::generate::{Generated, MAPS, initial_entries, initial_entry};
+use crate::generate::{
+    DATA_MAPS, Generated, GeneratedMap, MAPS, Runs, initial_entries, initial_entry,
+};
 
 /// Skep with the maps that generated programs use.
 #[derive(Debug)]
 pub struct SkepJudge {
     system: System,
     maps: Vec<Arc<dyn MapOps>>,
+    /// Of all maps, those too that Skep does not have yet.
+    props: Vec<MapProps>,
 }
+
+/// How many of the maps Skep has.
+const RUN_MAPS: usize = 4;
 
 impl SkepJudge {
     /// Creates the maps.
@@ -35,8 +43,13 @@ impl SkepJudge {
             })
             .map_err(|e| format!("creating map {n} in Skep: {e}"))
         };
-        let maps = MAPS.iter().enumerate().map(create).collect::<Result<Vec<_>, _>>()?;
-        Ok(SkepJudge { system: System::with_checks(), maps })
+        let maps =
+            MAPS[..RUN_MAPS].iter().enumerate().map(create).collect::<Result<Vec<_>, _>>()?;
+        Ok(SkepJudge {
+            system: System::with_checks(),
+            maps,
+            props: MAPS.iter().map(props).collect(),
+        })
     }
 
     /// Loads a program without running it.
@@ -44,23 +57,25 @@ impl SkepJudge {
     /// # Errors
     /// Skep's.
     pub fn load(&self, program: &Generated) -> Result<Arc<Program>, LoadError> {
-        self.system.load_raw(&RawProgram {
-            name: "generated".into(),
-            prog_type: program.flavor.prog_type(),
-            insns: encode(&program.insns),
-            license: "GPL".into(),
-            maps: self.maps.clone(),
-            ..RawProgram::default()
-        })
+        self.system.load_raw(&RawProgram { maps: self.maps.clone(), ..raw(program) })
     }
 
     /// Verdict and run. A panic counts as a trap.
     pub fn ask(&self, program: &Generated) -> Answer {
-        let answer = catch_unwind(AssertUnwindSafe(|| match self.load(program) {
-            Ok(prog) => {
-                Answer { verdict: Verdict::Accepted, run: Some(self.run(&prog, &program.packet)) }
+        let answer = catch_unwind(AssertUnwindSafe(|| match program.runs {
+            Runs::Yes => match self.load(program) {
+                Ok(prog) => {
+                    let run = Some(self.run(&prog, &program.packet));
+                    Answer { verdict: Verdict::Accepted, run }
+                }
+                Err(e) => Answer { verdict: refusal(&e), run: None },
+            },
+            Runs::No => {
+                let options = CheckOptions::default();
+                let checked = self.system.check_raw(&raw(program), &self.props, &options);
+                let verdict = checked.verdict.map_or_else(|e| refusal(&e), |_| Verdict::Accepted);
+                Answer { verdict, run: None }
             }
-            Err(e) => Answer { verdict: refusal(&e), run: None },
         }));
         answer.unwrap_or_else(|_| Answer {
             verdict: Verdict::Accepted,
@@ -72,13 +87,14 @@ impl SkepJudge {
         self.reset()?;
         let run = TestRun { data_in: packet, ..TestRun::default() };
         let out = self.system.test_run(prog, &run).map_err(|e| e.to_string())?;
-        let maps = self.maps.iter().map(|m| contents(m.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let data = &self.maps[..DATA_MAPS];
+        let maps = data.iter().map(|m| contents(m.as_ref())).collect::<Result<Vec<_>, _>>()?;
         Ok(Outcome { retval: out.retval, packet: out.data_out, maps })
     }
 
     /// Puts every map into its initial state.
     fn reset(&self) -> Result<(), String> {
-        for (n, map) in self.maps.iter().enumerate() {
+        for (n, map) in self.maps[..DATA_MAPS].iter().enumerate() {
             if MAPS[n].map_type == 1 {
                 for key in contents(map.as_ref())?.into_keys() {
                     map.user_delete(&key).map_err(|e| format!("emptying map {n}: {e}"))?;
@@ -90,6 +106,37 @@ impl SkepJudge {
             }
         }
         Ok(())
+    }
+}
+
+/// The program as a load takes it, without maps.
+fn raw(program: &Generated) -> RawProgram {
+    let (btf, func_info) = program.function_info();
+    let has_functions = func_info.len() > 1;
+    RawProgram {
+        name: "generated".into(),
+        prog_type: program.flavor.prog_type(),
+        insns: encode(&program.insns),
+        license: "GPL".into(),
+        btf: has_functions.then(|| Arc::new(btf)),
+        func_info: if has_functions { func_info } else { Vec::new() },
+        ..RawProgram::default()
+    }
+}
+
+fn props(map: &GeneratedMap) -> MapProps {
+    MapProps {
+        map_type: map.map_type,
+        name: String::new(),
+        key_size: map.key_size,
+        value_size: map.value_size,
+        max_entries: map.max_entries,
+        flags: 0,
+        frozen_data: None,
+        direct_value: map.map_type == 2,
+        inner: None,
+        fields: Vec::new(),
+        types: None,
     }
 }
 

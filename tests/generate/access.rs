@@ -37,7 +37,7 @@ mod ctx {
 }
 
 /// Offset from R10 of a stack slot.
-const fn slot_off(slot: usize) -> i16 {
+pub(super) const fn slot_off(slot: usize) -> i16 {
     -8 * (slot as i16 + 1)
 }
 
@@ -50,7 +50,7 @@ impl Builder<'_> {
         (size, at)
     }
 
-    fn source(&mut self) -> Src {
+    pub(super) fn source(&mut self) -> Src {
         match self.scalar() {
             Some(reg) if self.rng.chance(70) => Src::Reg(reg),
             _ => Src::Imm(self.rng.imm()),
@@ -246,7 +246,7 @@ impl Builder<'_> {
     }
 
     /// Slots whose eight bytes are all initialised numbers.
-    fn whole_slots(&self) -> Vec<usize> {
+    pub(super) fn whole_slots(&self) -> Vec<usize> {
         (0..SLOTS)
             .filter(|&s| {
                 matches!(self.st.stack[s], Slot::Bytes(0xff) | Slot::Spilled(Kind::Scalar))
@@ -254,13 +254,13 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn stack_pointer(&mut self, dst: Reg, slot: usize) {
+    pub(super) fn stack_pointer(&mut self, dst: Reg, slot: usize) {
         self.put(mov(dst, Reg::R10));
         let src = Src::Imm(slot_off(slot).into());
         self.put(Insn::Alu { width: Width::W64, op: AluOp::Add, dst, src });
     }
 
-    fn and_imm(&mut self, dst: Reg, imm: i32) {
+    pub(super) fn and_imm(&mut self, dst: Reg, imm: i32) {
         let op = AluOp::And;
         self.put(Insn::Alu { width: Width::W64, op, dst, src: Src::Imm(imm) });
     }
@@ -318,7 +318,7 @@ impl Builder<'_> {
     }
 
     /// A load or store through a pointer with `len` bytes behind it.
-    fn access_at(&mut self, base: Reg, len: u16) {
+    pub(super) fn access_at(&mut self, base: Reg, len: u16) {
         let size = self.rng.pick(&SIZES);
         let Some(last) = len.checked_sub(size.bytes() as u16) else { return };
         let off = self.rng.below(usize::from(last) + 1) as i16;
@@ -330,15 +330,25 @@ impl Builder<'_> {
         }
     }
 
+    /// A load of four bytes through a pointer with `len` bytes behind it.
+    fn load_at(&mut self, base: Reg, len: u16) {
+        if let (Some(dst), 4..) = (self.writable_scalar().filter(|r| *r != base), len) {
+            self.load(Size::W, dst, base, 0);
+        }
+    }
+
     /// An access through any packet or map value pointer that is at hand.
     pub(crate) fn pointer_access(&mut self) {
-        let held = self.st.holding(|k| matches!(k, Kind::Packet(_) | Kind::MapValue(_)));
+        let held = self.st.holding(|k| {
+            matches!(k, Kind::Packet(_) | Kind::MapValue(_) | Kind::Key(_) | Kind::Frame(_))
+        });
         if held.is_empty() {
             return;
         }
         let base = self.rng.pick(&held);
         match self.st.kind(base) {
-            Kind::Packet(len) => self.access_at(base, len),
+            Kind::Packet(len) | Kind::Frame(len) => self.access_at(base, len),
+            Kind::Key(len) => self.load_at(base, len),
             Kind::MapValue(len) if self.rng.chance(40) => self.variable_access(base, len),
             Kind::MapValue(len) => self.access_at(base, len),
             Kind::None | Kind::Scalar | Kind::Ctx => {}

@@ -3,7 +3,7 @@
 use skep_abi::insn::{AluOp, CallTarget, EndianOp, Imm64, Insn, JmpOp, Reg, Size, Src, Width};
 
 use super::state::{Kind, State};
-use super::{Flavor, mov, mov_imm};
+use super::{Flavor, MAPS, mov, mov_imm};
 use crate::random::Rng;
 
 /// How deep conditions and loops nest.
@@ -18,32 +18,69 @@ pub(crate) struct Builder<'r> {
     pub(crate) st: State,
     insns: Vec<Insn>,
     /// Calls whose target is not written yet: slot and number of the function.
-    calls: Vec<(usize, usize)>,
-    /// How many functions there will be.
-    functions: usize,
-    /// Which one is being written; 0 is the program itself.
-    function: usize,
+    pub(super) calls: Vec<(usize, usize)>,
+    /// Which function is being written.
+    pub(super) function: usize,
     nesting: u32,
     /// Legacy packet loads and calls exclude each other.
     pub(crate) legacy_loads: bool,
     /// Whether offsets are bounded at random, which a verifier often refuses.
     wild: bool,
-    /// What each function's first argument is.
-    first_args: [Kind; MAX_FUNCTIONS],
+    /// The functions; the first is the program itself.
+    pub(super) functions: Vec<Function>,
+    /// Of programs that Skep can only judge.
+    pub(super) judged_only: bool,
 }
 
-/// Functions of a program, the entry one included.
-const MAX_FUNCTIONS: usize = 3;
 /// Bytes behind a pointer that a function takes.
 const ARG_BYTES: u16 = 32;
+/// Bytes of its caller's stack that a function takes.
+pub(super) const FRAME_BYTES: u16 = 8;
+
+/// What calls a function, and with what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// It is the program.
+    Entry,
+    /// `bpf_loop`.
+    LoopBody,
+    /// `bpf_for_each_map_elem`, with the values of the map of that index.
+    EachBody(usize),
+    /// Other functions, with this and a number.
+    Called(Kind),
+    /// Other functions, with two numbers; judged on its own.
+    Global,
+}
+
+/// A function of the program.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Function {
+    pub(super) role: Role,
+    pub(super) start: u32,
+}
 
 impl<'r> Builder<'r> {
     pub(crate) fn new(rng: &'r mut Rng, flavor: Flavor) -> Builder<'r> {
         let legacy_loads = flavor.is_skb() && rng.chance(50);
-        let functions = if legacy_loads { 1 } else { 1 + rng.below(MAX_FUNCTIONS) };
+        let mut roles = vec![Role::Entry];
+        if !legacy_loads {
+            for _ in 0..rng.below(3) {
+                roles.push(match rng.below(2) {
+                    0 => Role::LoopBody,
+                    _ => Role::EachBody(rng.pick(&[0, 2])),
+                });
+            }
+            for _ in 0..rng.below(3) {
+                roles.push(match rng.below(6) {
+                    0 | 1 => Role::Called(Kind::MapValue(ARG_BYTES)),
+                    2 => Role::Called(Kind::Frame(FRAME_BYTES)),
+                    3 => Role::Global,
+                    _ => Role::Called(Kind::Scalar),
+                });
+            }
+        }
+        let functions = roles.into_iter().map(|role| Function { role, start: 0 }).collect();
         let wild = rng.chance(30);
-        let first_args = [(); MAX_FUNCTIONS]
-            .map(|()| if rng.chance(40) { Kind::MapValue(ARG_BYTES) } else { Kind::Scalar });
         Builder {
             rng,
             flavor,
@@ -55,13 +92,20 @@ impl<'r> Builder<'r> {
             nesting: 0,
             legacy_loads,
             wild,
-            first_args,
+            judged_only: false,
         }
     }
 
     /// The instructions, with calls resolved.
     pub(crate) fn finish(self) -> Vec<Insn> {
         self.insns
+    }
+
+    /// Whether each function that is called is global, in their order.
+    pub(crate) fn globals(&self) -> Vec<bool> {
+        let used = |n: &usize| *n == 0 || self.calls.iter().any(|(_, callee)| callee == n);
+        let roles = (0..self.functions.len()).filter(used).map(|n| self.functions[n].role);
+        roles.map(|r| r == Role::Global).collect()
     }
 
     /// Appends an instruction and answers its slot.
@@ -115,39 +159,76 @@ impl<'r> Builder<'r> {
 
     /// The whole program: the entry function, then those that are called.
     pub(crate) fn program(&mut self) {
-        let mut starts = Vec::new();
-        for function in 0..self.functions {
+        for function in 0..self.functions.len() {
             self.function = function;
-            starts.push(self.here());
+            self.functions[function].start = self.here() as u32;
             // Code that nothing reaches is an error of its own.
             if function > 0 && !self.calls.iter().any(|(_, callee)| *callee == function) {
                 continue;
             }
             self.st = State::new();
-            if function == 0 {
+            let role = self.functions[function].role;
+            self.arguments(role);
+            for reg in [Reg::R0, Reg::R7, Reg::R8] {
+                self.constant(reg);
+            }
+            let blocks = match role {
+                Role::Entry => 4 + self.rng.below(14),
+                Role::LoopBody | Role::EachBody(_) => 1 + self.rng.below(3),
+                Role::Called(_) | Role::Global => 1 + self.rng.below(6),
+            };
+            self.blocks(blocks);
+            match role {
+                Role::LoopBody | Role::EachBody(_) => self.callback_result(),
+                Role::Entry | Role::Called(_) | Role::Global => self.result(),
+            }
+        }
+        for &(slot, function) in &self.calls {
+            let distance = self.functions[function].start as i32 - slot as i32 - 1;
+            match &mut self.insns[slot] {
+                Insn::Call(CallTarget::Local(off)) => *off = distance,
+                Insn::LdImm64 { imm: Imm64::Func(off, _), .. } => *off = distance,
+                other => unreachable!("{other:?} names no function"),
+            }
+        }
+    }
+
+    /// What a function begins with.
+    fn arguments(&mut self, role: Role) {
+        match role {
+            Role::Entry => {
                 self.put(mov(Reg::R6, Reg::R1));
                 self.st.set(Reg::R1, Kind::Ctx);
                 self.st.set(Reg::R6, Kind::Ctx);
                 self.st.pinned[6] = true;
-            } else {
-                self.st.set(Reg::R1, self.first_args[function]);
+            }
+            Role::LoopBody => {
+                self.st.set(Reg::R1, Kind::Scalar);
+                self.keep_argument(Reg::R2, Kind::Frame(FRAME_BYTES));
+            }
+            Role::EachBody(map) => {
+                let (key, value) = (MAPS[map].key_size as u16, MAPS[map].value_size as u16);
+                self.st.set(Reg::R2, Kind::Key(key));
+                self.st.set(Reg::R3, Kind::MapValue(value));
+                self.keep_argument(Reg::R4, Kind::Frame(FRAME_BYTES));
+            }
+            Role::Called(first) => {
+                self.keep_argument(Reg::R1, first);
                 self.st.set(Reg::R2, Kind::Scalar);
-                if self.first_args[function] != Kind::Scalar {
-                    self.put(mov(Reg::R9, Reg::R1));
-                    self.st.set(Reg::R9, self.first_args[function]);
-                }
             }
-            for reg in [Reg::R0, Reg::R7, Reg::R8] {
-                self.constant(reg);
+            Role::Global => {
+                self.st.set(Reg::R1, Kind::Scalar);
+                self.st.set(Reg::R2, Kind::Scalar);
             }
-            let blocks = if function == 0 { 4 + self.rng.below(14) } else { 1 + self.rng.below(6) };
-            self.blocks(blocks);
-            self.result();
         }
-        for &(slot, function) in &self.calls {
-            if let Insn::Call(CallTarget::Local(off)) = &mut self.insns[slot] {
-                *off = starts[function] as i32 - slot as i32 - 1;
-            }
+    }
+
+    /// An argument, which R9 keeps if it is a pointer.
+    fn keep_argument(&mut self, reg: Reg, kind: Kind) {
+        self.st.set(reg, kind);
+        if kind != Kind::Scalar {
+            self.put(mov(Reg::R9, reg));
+            self.st.set(Reg::R9, kind);
         }
     }
 
@@ -161,7 +242,7 @@ impl<'r> Builder<'r> {
     }
 
     fn block(&mut self) {
-        match self.rng.below(if self.wild { 30 } else { 27 }) {
+        match self.rng.below(if self.wild { 33 } else { 30 }) {
             0 => {
                 let dst = self.target();
                 self.constant(dst);
@@ -182,6 +263,9 @@ impl<'r> Builder<'r> {
             24 => self.call(),
             25 => self.early_exit(),
             26 => self.stack_variable(),
+            27 => self.callback(),
+            28 => self.tail_call(),
+            29 => self.ring_buffer(),
             _ => self.wild_access(),
         }
     }
@@ -336,7 +420,7 @@ impl<'r> Builder<'r> {
     }
 
     /// A conditional jump on numbers, to be landed; `None` if there is no number.
-    fn jump_if(&mut self) -> Option<usize> {
+    pub(super) fn jump_if(&mut self) -> Option<usize> {
         let dst = self.scalar()?;
         let src = match self.scalar() {
             Some(reg) if self.rng.chance(35) => Src::Reg(reg),
@@ -423,39 +507,29 @@ impl<'r> Builder<'r> {
         self.st.pinned[counter.index()] = false;
     }
 
-    /// A call of a function further down, with two numbers.
-    fn call(&mut self) {
-        if self.function + 1 >= self.functions {
-            return;
-        }
-        let callee = self.function + 1 + self.rng.below(self.functions - self.function - 1);
-        let fits = |k: Kind| match (self.first_args[callee], k) {
-            (Kind::MapValue(need), Kind::MapValue(len)) => len >= need,
-            (want, k) => want == k,
-        };
-        let first = self.st.holding(fits);
-        let Some(b) = self.scalar() else { return };
-        if first.is_empty() || b == Reg::R1 || self.st.pinned[1] || self.st.pinned[2] {
-            return;
-        }
-        let a = self.rng.pick(&first);
-        self.put(mov(Reg::R1, a));
-        self.put(mov(Reg::R2, b));
-        let slot = self.put(Insn::Call(CallTarget::Local(0)));
-        self.calls.push((slot, callee));
-        self.st.after_call();
-        self.st.set(Reg::R0, Kind::Scalar);
-    }
-
     /// `if … { return number }`.
     fn early_exit(&mut self) {
         let Some(jump) = self.jump_if() else { return };
         let before = self.st.clone();
-        let imm = self.rng.imm();
+        let imm = match self.functions[self.function].role {
+            Role::LoopBody | Role::EachBody(_) => self.rng.below(2) as i32,
+            Role::Entry | Role::Called(_) | Role::Global => self.rng.imm(),
+        };
         self.put(mov_imm(Reg::R0, imm));
         self.put(Insn::Exit);
         self.st = before;
         self.land(jump);
+    }
+
+    /// Returns 0, or 1 at times to end the calls.
+    fn callback_result(&mut self) {
+        self.put(mov_imm(Reg::R0, 0));
+        self.st.set(Reg::R0, Kind::None);
+        if let (Some(jump), true) = (self.jump_if(), self.rng.chance(30)) {
+            self.put(mov_imm(Reg::R0, 1));
+            self.land(jump);
+        }
+        self.put(Insn::Exit);
     }
 
     /// Mixes every number into R0 and returns.

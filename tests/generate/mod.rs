@@ -7,13 +7,16 @@
 
 mod access;
 mod blocks;
+mod calls;
 mod mutate;
 mod state;
 
 use skep_abi::insn::{AluOp, Insn, Reg, Src, Width};
 
+use crate::functions::{function_info, function_starts};
 use crate::random::Rng;
 use blocks::Builder;
+use skep_btf::Btf;
 
 /// The program types that are generated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,12 +70,21 @@ pub struct GeneratedMap {
     pub max_entries: u32,
 }
 
-/// An array of four elements, a hash, and an array of one element whose value is addressed directly.
-pub const MAPS: [GeneratedMap; 3] = [
+/// An array of four elements, a hash, an array of one element whose value is addressed directly, an array of programs
+/// that stays empty, and a ring buffer.
+pub const MAPS: [GeneratedMap; 5] = [
     GeneratedMap { map_type: 2, key_size: 4, value_size: 64, max_entries: 4 },
     GeneratedMap { map_type: 1, key_size: 8, value_size: 32, max_entries: 16 },
     GeneratedMap { map_type: 2, key_size: 4, value_size: 64, max_entries: 1 },
+    GeneratedMap { map_type: 3, key_size: 4, value_size: 4, max_entries: 2 },
+    GeneratedMap { map_type: 27, key_size: 0, value_size: 0, max_entries: 4096 },
 ];
+/// How many of [`MAPS`] have contents to compare; the others come behind them.
+pub const DATA_MAPS: usize = 3;
+/// Index of the array of programs.
+pub(crate) const PROG_ARRAY: usize = 3;
+/// Index of the ring buffer.
+pub(crate) const RING_BUFFER: usize = 4;
 
 /// The key and value that element `n` of a map has before a run.
 pub fn initial_entry(map: usize, n: u32) -> (Vec<u8>, Vec<u8>) {
@@ -102,6 +114,29 @@ pub struct Generated {
     pub packet: Vec<u8>,
     /// Whether its result is a function of packet and maps.
     pub comparable: Comparable,
+    /// By ascending start, whether each function is global.
+    pub globals: Vec<bool>,
+    /// Whether Skep has all that it takes to run it.
+    pub runs: Runs,
+}
+
+impl Generated {
+    /// BTF that describes its functions, with first slot and type id of each.
+    pub fn function_info(&self) -> (Btf, Vec<(u32, u32)>) {
+        let starts = function_starts(&self.insns);
+        // With functions gone it is not known which were global.
+        let is_known = starts.len() == self.globals.len();
+        function_info(&starts, |n| is_known && self.globals[n])
+    }
+}
+
+/// See [`Generated::runs`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Runs {
+    /// It does.
+    Yes,
+    /// It only judges it.
+    No,
 }
 
 /// See [`Generated::comparable`].
@@ -119,8 +154,10 @@ pub fn generate(seed: u64) -> Generated {
     let flavor = rng.pick(&[Flavor::SocketFilter, Flavor::SchedCls, Flavor::Xdp]);
     let mut builder = Builder::new(&mut rng, flavor);
     builder.program();
+    let runs = if builder.judged_only { Runs::No } else { Runs::Yes };
+    let globals = builder.globals();
     let mut insns = builder.finish();
-    let mut comparable = Comparable::Yes;
+    let mut comparable = if runs == Runs::No { Comparable::No } else { Comparable::Yes };
     if rng.chance(45) {
         for _ in 0..1 + rng.below(2) {
             if mutate::one(&mut rng, &mut insns) == Comparable::No {
@@ -129,7 +166,7 @@ pub fn generate(seed: u64) -> Generated {
         }
     }
     let packet = packet(&mut rng);
-    Generated { flavor, insns, packet, comparable }
+    Generated { flavor, insns, packet, comparable, globals, runs }
 }
 
 /// An Ethernet frame of 60 to 180 bytes.

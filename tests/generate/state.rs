@@ -15,6 +15,10 @@ pub(crate) enum Kind {
     Packet(u16),
     /// A map value with this many bytes from here on.
     MapValue(u16),
+    /// A map's key, in a callback, which is only read.
+    Key(u16),
+    /// This many initialised bytes of a caller's stack.
+    Frame(u16),
 }
 
 /// What eight bytes of stack hold.
@@ -111,6 +115,7 @@ fn both(a: Kind, b: Kind) -> Kind {
     match (a, b) {
         (Kind::Packet(x), Kind::Packet(y)) => Kind::Packet(x.min(y)),
         (Kind::MapValue(x), Kind::MapValue(y)) => Kind::MapValue(x.min(y)),
+        (Kind::Frame(x), Kind::Frame(y)) => Kind::Frame(x.min(y)),
         (a, b) if a == b => a,
         _ => Kind::None,
     }

@@ -11,11 +11,11 @@
 
 use crate::testenv::{RODATA, TestEnv, Type, maps};
 use skep_abi::insn::asm::assemble;
-use skep_abi::insn::{CallTarget, Imm64, Insn, RawInsn, decode};
-use skep_btf::build::BtfBuilder;
-use skep_btf::{Btf, ByteOrder, FuncLinkage, Int};
+use skep_abi::insn::{RawInsn, decode};
+use skep_btf::ByteOrder;
 use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr};
 use skep_maps::MapSpec;
+use skep_tests::functions::{function_info, function_starts};
 use skep_verifier::env::{Privilege, ProgTypeProps};
 use skep_verifier::{LoadRequest, Log, LogLevel, VerifyError, verify};
 
@@ -156,7 +156,7 @@ fn judge(case: &Case) -> Result<(), String> {
         insns: case.insns.clone(),
         license: "GPL".into(),
         func_info: if case.has_btf {
-            function_info(&function_starts(&case.insns)).1
+            function_info(&starts_of(&case.insns), |_| false).1
         } else {
             vec![]
         },
@@ -212,33 +212,8 @@ fn kernel_maps() -> Vec<KernelMap> {
         .collect()
 }
 
-/// First slots of the functions of a program.
-fn function_starts(raw: &[RawInsn]) -> Vec<u32> {
-    let insns = decode(raw).unwrap_or_default();
-    let mut starts = vec![0];
-    for (idx, insn) in (0i64..).zip(&insns) {
-        if let Insn::Call(CallTarget::Local(off)) | Insn::LdImm64 { imm: Imm64::Func(off, _), .. } =
-            insn
-        {
-            starts.extend(u32::try_from(idx + 1 + i64::from(*off)));
-        }
-    }
-    starts.sort_unstable();
-    starts.dedup();
-    starts
-}
-
-/// BTF that describes them, which callbacks need in the kernel.
-fn function_info(starts: &[u32]) -> (Btf, Vec<(u32, u32)>) {
-    let mut b = BtfBuilder::new();
-    let int = Int { size: 4, bits: 32, bit_offset: 0, encoding: Int::SIGNED };
-    let int = b.add_int("int", int);
-    let proto = b.add_func_proto(int, &[]);
-    let info = starts
-        .iter()
-        .map(|start| (*start, b.add_func(&format!("f{start}"), proto, FuncLinkage::Static).0))
-        .collect();
-    (b.build().expect("BTF of functions"), info)
+fn starts_of(raw: &[RawInsn]) -> Vec<u32> {
+    function_starts(&decode(raw).unwrap_or_default())
 }
 
 fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
@@ -247,8 +222,7 @@ fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
     }
     let props: ProgTypeProps = case.kind.props();
     let fds: Vec<_> = maps.iter().map(KernelMap::fd).collect();
-    let starts = function_starts(&case.insns);
-    let (btf, func_info) = function_info(&starts);
+    let (btf, func_info) = function_info(&starts_of(&case.insns), |_| false);
     let btf = KernelBtf::load(&btf.to_bytes(ByteOrder::Little)).expect("BTF of functions");
     let flags = if case.kind == Type::Syscall { 1 << 4 } else { 0 };
     let attr = LoadAttr {

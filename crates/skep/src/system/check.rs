@@ -4,7 +4,7 @@
 
 use super::env::Origin;
 use super::load::{prog_kind, raw_program, request};
-use super::{LoadError, LoadErrorKind, System};
+use super::{LoadError, LoadErrorKind, RawProgram, System};
 use skep_abi::uapi::{BPF_F_RDONLY_PROG, BPF_MAP_TYPE_ARRAY};
 use skep_btf::fields::{self, Scope};
 use skep_btf::{Btf, TypeId};
@@ -47,6 +47,18 @@ impl System {
         Checked { verdict, log: log.text().to_owned() }
     }
 
+    /// Judges a program by itself, with maps that need not exist.
+    pub fn check_raw(
+        &self,
+        raw: &RawProgram,
+        maps: &[MapProps],
+        options: &CheckOptions,
+    ) -> Checked {
+        let mut log = Log::new(options.log_level);
+        let verdict = self.judge_raw(raw, maps.to_vec(), options, &mut log);
+        Checked { verdict, log: log.text().to_owned() }
+    }
+
     fn judge(
         &self,
         object: &Object,
@@ -56,13 +68,22 @@ impl System {
     ) -> Result<VerifiedProg, LoadError> {
         let mut raw = raw_program(object, def, &[], options.log_level);
         raw.flags |= options.flags;
-        let kind = prog_kind(&raw)?.describe();
         let maps = object.maps.iter().map(|m| props_of(m, object.btf.as_ref()));
-        let maps = maps.collect::<Result<Vec<_>, _>>()?;
-        let env = self.prog_env(kind, &raw, maps, Origin::Extended, options.privilege);
-        verify(&request(&raw), &env, log).map_err(|error| {
+        self.judge_raw(&raw, maps.collect::<Result<Vec<_>, _>>()?, options, log)
+    }
+
+    fn judge_raw(
+        &self,
+        raw: &RawProgram,
+        maps: Vec<MapProps>,
+        options: &CheckOptions,
+        log: &mut Log,
+    ) -> Result<VerifiedProg, LoadError> {
+        let kind = prog_kind(raw)?.describe();
+        let env = self.prog_env(kind, raw, maps, Origin::Extended, options.privilege);
+        verify(&request(raw), &env, log).map_err(|error| {
             let (error, log) = (Box::new(error), String::new());
-            LoadError::new(&def.name, LoadErrorKind::Verify { error, log })
+            LoadError::new(&raw.name, LoadErrorKind::Verify { error, log })
         })
     }
 }
