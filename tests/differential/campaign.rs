@@ -8,7 +8,7 @@ use skep_host::kernel;
 use super::kernel::KernelJudge;
 use super::skep::SkepJudge;
 use super::{Answer, Class, Verdict, classify};
-use crate::generate::{Generated, generate};
+use crate::generate::{Generated, features, generate};
 use crate::reduce::reduce;
 
 /// Findings of one class and reason that are made small; the rest are counted.
@@ -44,6 +44,8 @@ pub struct Report {
     pub kernel_accepted: u64,
     /// Programs in each class.
     pub classes: BTreeMap<Class, u64>,
+    /// Features that programs asked for: in how many, and in how many that both judges accept.
+    pub features: BTreeMap<&'static str, (u64, u64)>,
     /// Findings by class and reason.
     pub groups: BTreeMap<(Class, String), u64>,
     /// The first few of each group, made small.
@@ -112,6 +114,12 @@ impl Campaign {
         report.programs += 1;
         report.kernel_accepted += u64::from(kernel.verdict == Verdict::Accepted);
         *report.classes.entry(class).or_default() += 1;
+        let both = skep.verdict == Verdict::Accepted && kernel.verdict == Verdict::Accepted;
+        for feature in features(&program) {
+            let (seen, accepted) = report.features.entry(feature).or_default();
+            *seen += 1;
+            *accepted += u64::from(both);
+        }
         if !class.is_finding() {
             return;
         }

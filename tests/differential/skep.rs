@@ -25,7 +25,7 @@ pub struct SkepJudge {
 }
 
 /// How many of the maps Skep has.
-const RUN_MAPS: usize = 4;
+const RUN_MAPS: usize = 6;
 
 impl SkepJudge {
     /// Creates the maps.

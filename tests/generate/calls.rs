@@ -5,7 +5,7 @@ use skep_abi::insn::{CallTarget, Imm64, Insn, JmpOp, Reg, Src, Width};
 use super::access::slot_off;
 use super::blocks::{Builder, Function, Role};
 use super::state::{Kind, Slot};
-use super::{PROG_ARRAY, RING_BUFFER, mov, mov_imm};
+use super::{RING_BUFFER, mov, mov_imm};
 
 /// Helper numbers of `linux/bpf.h`.
 mod helper {
@@ -107,7 +107,7 @@ impl Builder<'_> {
             return;
         }
         self.put(mov(Reg::R1, Reg::R6));
-        self.ld_imm64(Reg::R2, Imm64::MapIdx(PROG_ARRAY as i32, 0));
+        self.ld_imm64(Reg::R2, Imm64::MapIdx(self.flavor.prog_array() as i32, 0));
         let index = self.rng.below(3) as i32;
         self.put(mov_imm(Reg::R3, index));
         self.put(Insn::Call(CallTarget::Helper(helper::TAIL_CALL)));

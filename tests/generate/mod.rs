@@ -8,10 +8,13 @@
 mod access;
 mod blocks;
 mod calls;
+mod feature;
 mod mutate;
 mod state;
 
 use skep_abi::insn::{AluOp, Insn, Reg, Src, Width};
+
+pub use feature::features;
 
 use crate::functions::{function_info, function_starts};
 use crate::random::Rng;
@@ -47,6 +50,15 @@ impl Flavor {
         }
     }
 
+    /// Index of the array of programs for this type: one of another type is refused.
+    pub(crate) const fn prog_array(self) -> usize {
+        match self {
+            Flavor::SocketFilter => DATA_MAPS,
+            Flavor::SchedCls => DATA_MAPS + 1,
+            Flavor::Xdp => DATA_MAPS + 2,
+        }
+    }
+
     /// As bpftool names it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,21 +82,23 @@ pub struct GeneratedMap {
     pub max_entries: u32,
 }
 
-/// An array of four elements, a hash, an array of one element whose value is addressed directly, an array of programs
-/// that stays empty, and a ring buffer.
-pub const MAPS: [GeneratedMap; 5] = [
+/// An array of four elements, a hash, an array of one element whose value is addressed directly, for each
+/// type of program an array of programs that stays empty, and a ring buffer.
+pub const MAPS: [GeneratedMap; 7] = [
     GeneratedMap { map_type: 2, key_size: 4, value_size: 64, max_entries: 4 },
     GeneratedMap { map_type: 1, key_size: 8, value_size: 32, max_entries: 16 },
     GeneratedMap { map_type: 2, key_size: 4, value_size: 64, max_entries: 1 },
-    GeneratedMap { map_type: 3, key_size: 4, value_size: 4, max_entries: 2 },
+    PROG_ARRAY,
+    PROG_ARRAY,
+    PROG_ARRAY,
     GeneratedMap { map_type: 27, key_size: 0, value_size: 0, max_entries: 4096 },
 ];
 /// How many of [`MAPS`] have contents to compare; the others come behind them.
 pub const DATA_MAPS: usize = 3;
-/// Index of the array of programs.
-pub(crate) const PROG_ARRAY: usize = 3;
+const PROG_ARRAY: GeneratedMap =
+    GeneratedMap { map_type: 3, key_size: 4, value_size: 4, max_entries: 2 };
 /// Index of the ring buffer.
-pub(crate) const RING_BUFFER: usize = 4;
+pub(crate) const RING_BUFFER: usize = 6;
 
 /// The key and value that element `n` of a map has before a run.
 pub fn initial_entry(map: usize, n: u32) -> (Vec<u8>, Vec<u8>) {

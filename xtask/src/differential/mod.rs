@@ -100,6 +100,10 @@ fn print_text(report: &Report, corpus: &Path) {
     for ((class, group), count) in &report.groups {
         println!("{count:>8}  {class}: {group}");
     }
+    println!("features of the verifier: programs that ask for them, and those that both accept");
+    for (feature, (seen, both)) in &report.features {
+        println!("{seen:>8} {both:>8}  {feature}");
+    }
     if !report.findings.is_empty() {
         say(&format!("findings are in {}", corpus.display()));
     }
@@ -116,11 +120,19 @@ fn print_json(report: &Report) {
             json!({ "class": class.name(), "reason": group, "count": count })
         })
         .collect();
+    let features: serde_json::Map<String, serde_json::Value> = report
+        .features
+        .iter()
+        .map(|(name, (seen, both))| {
+            ((*name).to_owned(), json!({ "programs": seen, "accepted": both }))
+        })
+        .collect();
     let value = json!({
         "programs": report.programs,
         "kernel_accepted": report.kernel_accepted,
         "classes": classes,
         "groups": groups,
+        "features": features,
         "stopped": report.stopped,
     });
     println!("{value:#}");

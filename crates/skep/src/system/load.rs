@@ -217,7 +217,8 @@ impl System {
                 return Err(err(LoadErrorKind::Verify { error, log }));
             }
         };
-        for map in &raw.maps {
+        let used = verified.premises().maps.iter();
+        for map in used.filter_map(|(idx, _)| raw.maps.get(*idx as usize)) {
             if let Some(array) = map.as_prog_array() {
                 array
                     .check_compat(compat(kind, raw.expected_attach_type))
