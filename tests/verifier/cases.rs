@@ -3,7 +3,7 @@
 //!
 //! A file holds cases of one topic. A case begins with `== name`; lines that begin with `@` say of what type it is
 //! (`@ socket`, `tc`, `xdp`, `syscall`; tc if none is given), whether the loader is unprivileged (`@ unpriv`: the kernel is
-//! not asked) and where the kernel judges otherwise (`@ kernel accepts: reason`, `@ kernel rejects: reason`, `@ kernel
+//! asked if `kernel.unprivileged_bpf_disabled` is 0) and where the kernel judges otherwise (`@ kernel accepts: reason`, `@ kernel rejects: reason`, `@ kernel
 //! says: message`, or `@ kernel not asked: reason`). `@ no btf` loads it without func_info. `@ at most N` says how many instructions Skep may process. The rest is a
 //! program in the kernel's notation. `;! text` behind an instruction says that the
 //! program is rejected there, with that text in the message; without one it must be accepted.
@@ -13,7 +13,7 @@ use crate::testenv::{RODATA, TestEnv, Type, maps};
 use skep_abi::insn::asm::assemble;
 use skep_abi::insn::{RawInsn, decode};
 use skep_btf::ByteOrder;
-use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr};
+use skep_host::kernel::{KernelBtf, KernelMap, KernelProg, LoadAttr, unprivileged};
 use skep_maps::MapSpec;
 use skep_tests::functions::{function_info, function_starts};
 use skep_verifier::env::{Privilege, ProgTypeProps};
@@ -133,7 +133,7 @@ fn apply(case: &mut Case, directive: &str) {
         "no btf" => case.has_btf = false,
         "unpriv" => {
             case.privilege = Privilege::Unprivileged;
-            case.kernel = Kernel::NotAsked;
+            case.has_btf = false;
         }
         d if d.starts_with("kernel not asked: ") => case.kernel = Kernel::NotAsked,
         d if d.starts_with("kernel accepts: ") => case.kernel = Kernel::Accepts,
@@ -216,6 +216,13 @@ fn starts_of(raw: &[RawInsn]) -> Vec<u32> {
     function_starts(&decode(raw).unwrap_or_default())
 }
 
+/// Whether the live kernel lets users without privileges load programs. A setting of the whole machine, so tests only
+/// look at it.
+fn unprivileged_may_load() -> bool {
+    let setting = std::fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled");
+    setting.is_ok_and(|s| s.trim() == "0")
+}
+
 fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
     if case.kernel == Kernel::NotAsked {
         return Ok(());
@@ -235,8 +242,14 @@ fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
         ..LoadAttr::default()
     };
     // Without a log first: the one of a long path does not fit its buffer.
-    let got =
-        KernelProg::load(&attr).or_else(|_| KernelProg::load(&LoadAttr { log_level: 1, ..attr }));
+    let load = || {
+        KernelProg::load(&attr).or_else(|_| KernelProg::load(&LoadAttr { log_level: 1, ..attr }))
+    };
+    let got = match case.privilege {
+        Privilege::Privileged | Privilege::With(_) => load(),
+        Privilege::Unprivileged if !unprivileged_may_load() => return Ok(()),
+        Privilege::Unprivileged => unprivileged(load).expect("to drop capabilities"),
+    };
     let expected_message = match (&case.kernel, &case.reject) {
         (Kernel::Same, None) | (Kernel::Accepts, _) => None,
         (Kernel::Same, Some((_, message))) => Some(message.as_str()),

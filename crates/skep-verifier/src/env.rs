@@ -81,7 +81,7 @@ pub enum RetType {
     Void,
     /// Address of a value of the `ConstMap` argument, or NULL.
     MapValueOrNull,
-    /// The helper does not return when it succeeds (`bpf_tail_call`); a scalar when it fails.
+    /// The helper does not return when it succeeds (`bpf_tail_call`); nothing when it fails: R0 is unreadable.
     TailCall,
 }
 

@@ -6,7 +6,7 @@
 
 use crate::caps::Rights;
 use crate::env::{Env, ProgTypeProps};
-use crate::insn::AluGuard;
+use crate::insn::{AluGuard, TailMap};
 use crate::log::{Log, LogLevel, LogState};
 use crate::pre::{Marks, Program};
 use crate::prog::{LoadRequest, VerifyStats};
@@ -70,6 +70,8 @@ pub(crate) struct SlotFacts {
     pub(crate) barrier_after: bool,
     /// How it is kept within bounds under speculation.
     pub(crate) guard: AluGuard,
+    /// The program array of a tail call.
+    pub(crate) tail_map: TailMap,
 }
 
 /// What an instruction accesses memory through.

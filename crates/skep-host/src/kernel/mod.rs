@@ -5,11 +5,13 @@
 
 mod classic;
 mod map;
+mod privilege;
 mod prog;
 mod sys;
 
 pub use classic::{ClassicSocket, seccomp_accepts};
 pub use map::{KernelMap, possible_cpus};
+pub use privilege::{UnprivilegedBpf, unprivileged};
 pub use prog::{KernelBtf, KernelProg, LoadAttr, LoadError, TestRun, TestRunOutput};
 
 /// Why there is no oracle on this machine; a test prints it and skips.

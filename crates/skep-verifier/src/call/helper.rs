@@ -1,5 +1,6 @@
 //! Helper calls: may it be called, are its arguments right, and what is known of its result.
 
+use crate::caps;
 use crate::domain::{Range, Scalar};
 use crate::env::{Callback, HelperLookup, HelperProto, RetType};
 use crate::object::Leaving;
@@ -19,7 +20,7 @@ use skep_abi::uapi::{
 impl Walk<'_> {
     pub(crate) fn exec_helper(&mut self, id: i32) -> Res<Flow> {
         let env = self.env;
-        let proto: &HelperProto = match env.helper(id) {
+        let proto: &HelperProto = match caps::helper(env, id) {
             HelperLookup::Known(p) => p,
             HelperLookup::NotAllowed(name) => {
                 return Err(RejectKind::HelperNotAllowed { name: name.into(), id }.into());
@@ -48,9 +49,9 @@ impl Walk<'_> {
         }
         self.mark_caller_saved_lost();
         let ret = match proto.ret {
-            // SOUND: a helper that comes back from a tail call failed, with some error.
-            RetType::Integer | RetType::TailCall => RegState::UNKNOWN,
-            RetType::Void => RegState::NOT_INIT,
+            RetType::Integer => RegState::UNKNOWN,
+            // SOUND: an engine may leave anything in R0, even an address.
+            RetType::Void | RetType::TailCall => RegState::NOT_INIT,
             RetType::MapValueOrNull => {
                 let map = args.map.ok_or(Stop::Bug("a map value without a map"))?;
                 let is_there = proto.id.cast_unsigned() == BPF_FUNC_map_lookup_elem
@@ -74,6 +75,7 @@ impl Walk<'_> {
             self.mark_packet_pointers_lost();
         }
         if proto.ret == RetType::TailCall {
+            self.guard_tail_call(args.map);
             self.push_tail_return()?;
         }
         Ok(Flow::Next)

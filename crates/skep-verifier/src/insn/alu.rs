@@ -85,7 +85,22 @@ impl Walk<'_> {
             );
         }
         self.guard_numbers(op, dst, src)?;
+        self.split_sign_mask(op, dst, &operand.num)?;
         self.adjust_scalar(width, op, dst, src, &operand.num);
+        Ok(())
+    }
+
+    /// A number that is -1 or 0 is taken as each in turn where a constant picks bits of it (`maybe_fork_scalars`).
+    // SOUND: the two are all that it can be. The second is put aside before the instruction, so it is masked as well.
+    fn split_sign_mask(&mut self, op: AluOp, dst: Reg, operand: &Scalar) -> Res<()> {
+        if !matches!(op, AluOp::And | AluOp::Or) || operand.const_value().is_none() {
+            return Ok(());
+        }
+        let Some((ones, zero)) = self.cur.reg(dst).num.split_sign_mask() else { return Ok(()) };
+        let mut other = self.cur.clone();
+        other.reg_mut(dst).num = zero;
+        self.push_path(self.idx, other)?;
+        self.cur.reg_mut(dst).num = ones;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ mod pointer;
 mod sanitize;
 
 pub(crate) use pointer::{MAX_VAR_OFF, Order};
-pub(crate) use sanitize::{AluGuard, Mask};
+pub(crate) use sanitize::{AluGuard, Mask, TailMap};
 
 use crate::reject::RejectKind;
 use crate::state::RegKind;

@@ -8,6 +8,7 @@
 //! [`SlotFacts`]: crate::walk::SlotFacts
 
 use super::pointer::Order;
+use crate::pre::MapId;
 use crate::reject::SpecReject;
 use crate::state::{RegKind, RegState, VerifierState};
 use crate::walk::{Res, Stop, Walk};
@@ -36,6 +37,18 @@ pub(crate) struct Mask {
     pub(crate) is_known: bool,
     /// Largest distance from zero, in bytes.
     pub(crate) limit: u32,
+}
+
+/// The program arrays that one tail call is given on all paths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum TailMap {
+    /// No path has said yet.
+    #[default]
+    None,
+    /// Always the same.
+    One(MapId),
+    /// Different ones, for which one mask will not do.
+    Several,
 }
 
 /// Which way an operation moves the pointer.
@@ -210,6 +223,16 @@ impl Walk<'_> {
     /// The register that messages name as the pointer.
     fn pointer_reg(&self, dst: Reg, _src: Src) -> u8 {
         dst.num()
+    }
+
+    /// The index of a tail call is masked to the size of its program array (`record_func_map`).
+    pub(crate) fn guard_tail_call(&mut self, map: Option<MapId>) {
+        let Some(facts) = self.facts.get_mut(self.idx as usize) else { return };
+        facts.tail_map = match (facts.tail_map, map) {
+            (TailMap::None, Some(map)) => TailMap::One(map),
+            (TailMap::One(known), Some(map)) if known == map => TailMap::One(map),
+            (TailMap::None | TailMap::One(_) | TailMap::Several, _) => TailMap::Several,
+        };
     }
 
     /// The edge that a decided jump does not take may be predicted nonetheless (`sanitize_speculative_path`).

@@ -4,10 +4,10 @@
 //! Key type: [`Patches`], instructions to put around others, which `dead` does when it renumbers the program. What to do
 //! was found on the walk (`insn/sanitize`). Kernel counterparts: `do_misc_fixups`, `convert_ctx_accesses`.
 
-use crate::insn::{AluGuard, Mask, Order};
-use crate::reject::{Bug, VerifyError};
+use crate::insn::{AluGuard, Mask, Order, TailMap};
+use crate::reject::{Bug, Reject, SpecReject, VerifyError};
 use crate::walk::Walk;
-use skep_abi::insn::{AluOp, Insn, Reg, Src, Width};
+use skep_abi::insn::{AluOp, Insn, JmpOp, Reg, Src, Width};
 use std::collections::BTreeMap;
 
 /// Instructions around one that stays.
@@ -25,6 +25,9 @@ pub(super) type Patches = BTreeMap<u32, Patch>;
 pub(super) fn mask(walk: &Walk<'_>, insns: &mut [Insn]) -> Result<Patches, VerifyError> {
     let mut patches = Patches::new();
     for ((idx, insn), facts) in (0u32..).zip(insns).zip(&walk.facts) {
+        if let Some(patch) = bound_tail_call(walk, idx, facts.tail_map)? {
+            patches.insert(idx, patch);
+        }
         let AluGuard::Masked(mask) = facts.guard else { continue };
         let Insn::Alu { width: Width::W64, op, dst, src: Src::Reg(src) } = *insn else {
             return Err(
@@ -82,6 +85,27 @@ fn guard(mask: Mask, op: AluOp, dst: Reg, src: Reg) -> (Patch, Insn) {
         (false, op) => op,
     };
     (patch, alu(op, dst, Src::Reg(ax)))
+}
+
+/// The instructions before a tail call that keep its index within the program array.
+// SOUND: an index that is too large skips the call, as the call itself would; under speculation the mask holds.
+fn bound_tail_call(walk: &Walk<'_>, idx: u32, map: TailMap) -> Result<Option<Patch>, VerifyError> {
+    let map = match map {
+        TailMap::None => return Ok(None),
+        TailMap::One(_) | TailMap::Several if walk.rights.bypass_spec_v1 => return Ok(None),
+        TailMap::Several => return Err(Reject::new(idx, SpecReject::TailCallMaps {}.into()).into()),
+        TailMap::One(map) => map,
+    };
+    let bug = Bug { insn_idx: idx, what: "a tail call without its map" };
+    let max = walk.prog.maps.get(map).ok_or(bug)?.props.max_entries;
+    let mask = max.checked_next_power_of_two().map_or(u32::MAX, |n| n - 1);
+    let (width, dst) = (Width::W32, Reg::R3);
+    let before = vec![
+        // Over the mask and the call.
+        Insn::JumpIf { width, op: JmpOp::Ge, dst, src: Src::Imm(max.cast_signed()), off: 2 },
+        Insn::Alu { width, op: AluOp::And, dst, src: Src::Imm(mask.cast_signed()) },
+    ];
+    Ok(Some(Patch { before, after: Vec::new() }))
 }
 
 /// Slots, as numbered in the program that is left, before which a barrier stands.

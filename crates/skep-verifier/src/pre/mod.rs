@@ -9,9 +9,9 @@ mod records;
 mod resolve;
 mod subprog;
 
-use crate::env::Env;
+use crate::env::{Caps, Env};
 use crate::prog::LoadRequest;
-use crate::reject::VerifyError;
+use crate::reject::{ProgReject, Reject, VerifyError};
 use skep_abi::insn::{CallTarget, Imm64, Insn};
 
 pub(crate) use records::{Records, has_lock};
@@ -109,8 +109,19 @@ pub(crate) fn named_function(insn: &Insn, idx: u32) -> Option<i64> {
     }
 }
 
+/// The loader may load programs of this type.
+fn check_prog_type(env: &dyn Env) -> Result<(), Reject> {
+    let props = env.prog_type();
+    let needs = Caps::for_prog_type(props.prog_type);
+    if env.caps().allows(needs) {
+        return Ok(());
+    }
+    Err(Reject::new(0, ProgReject::TypeNeedsCaps { name: props.name, needs }.into()))
+}
+
 /// Runs all passes.
 pub(crate) fn prepare(req: &LoadRequest, env: &dyn Env) -> Result<Program, VerifyError> {
+    check_prog_type(env)?;
     let insns = resolve::decode_all(req, env)?;
     let subprogs = subprog::find(&insns, req, env)?;
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;

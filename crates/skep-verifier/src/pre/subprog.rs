@@ -29,10 +29,12 @@ pub(super) fn find(
 ) -> Result<Vec<Subprog>, Reject> {
     let mut starts = vec![0u32];
     for (idx, insn) in (0u32..).zip(insns) {
-        let Some(target) = named_function(insn, idx) else { continue };
-        if !env.caps().allows(Caps::BPF) {
+        let target = named_function(insn, idx);
+        let is_kfunc = matches!(insn, Insn::Call(CallTarget::Kfunc { .. }));
+        if (target.is_some() || is_kfunc) && !env.caps().allows(Caps::BPF) {
             return Err(Reject::new(idx, RejectKind::SubprogsNeedCap {}));
         }
+        let Some(target) = target else { continue };
         let start = u32::try_from(target).ok().filter(|t| (*t as usize) < insns.len());
         let Some(start) = start else {
             return Err(Reject::new(idx, RejectKind::CallInvalidDest { target }));

@@ -24,5 +24,6 @@ kinds! {
         "spilled ptr in range of var-offset stack write; insn {insn}, ptr off: {off}";
     WriteOverUninit { insn: u32, off: i64 } = EINVAL,
         "uninit stack in range of var-offset write prohibited for !root; insn {insn}, off: {off}";
+    TailCallMaps { } = EINVAL, "tail_call abusing map_ptr";
     JumpTooFar { off: i32 } = ERANGE, "a jump over {off} slots is too far once offsets are masked";
 }
