@@ -7,6 +7,7 @@ pub mod campaign;
 pub mod corpus;
 pub mod kernel;
 pub mod skep;
+pub mod soundness;
 
 use std::collections::BTreeMap;
 use std::fmt;

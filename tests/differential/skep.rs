@@ -24,6 +24,17 @@ pub struct SkepJudge {
     props: Vec<MapProps>,
 }
 
+/// What came of [`SkepJudge::hunt`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Hunted {
+    /// The verifier refused the program.
+    Refused,
+    /// It ran that often.
+    Ran(u64),
+    /// A run trapped, or Skep panicked: why.
+    Trapped(String),
+}
+
 /// How many of the maps Skep has.
 const RUN_MAPS: usize = 6;
 
@@ -81,6 +92,26 @@ impl SkepJudge {
             verdict: Verdict::Accepted,
             run: Some(Err("Skep panicked".into())),
         })
+    }
+
+    /// Runs a program on many packets, for traps alone.
+    pub fn hunt(&self, program: &Generated, packets: &[Vec<u8>]) -> Hunted {
+        let all = catch_unwind(AssertUnwindSafe(|| {
+            let Ok(prog) = self.load(program) else { return Hunted::Refused };
+            if let Err(why) = self.reset() {
+                return Hunted::Trapped(why);
+            }
+            let mut count = 0;
+            for packet in packets {
+                let run = TestRun { data_in: packet, ..TestRun::default() };
+                if let Err(why) = self.system.test_run(&prog, &run) {
+                    return Hunted::Trapped(why.to_string());
+                }
+                count += 1;
+            }
+            Hunted::Ran(count)
+        }));
+        all.unwrap_or_else(|_| Hunted::Trapped("Skep panicked".into()))
     }
 
     fn run(&self, prog: &Program, packet: &[u8]) -> Result<Outcome, String> {

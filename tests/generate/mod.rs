@@ -179,12 +179,12 @@ pub fn generate(seed: u64) -> Generated {
             }
         }
     }
-    let packet = packet(&mut rng);
+    let packet = random_packet(&mut rng);
     Generated { flavor, insns, packet, comparable, globals, runs }
 }
 
 /// An Ethernet frame of 60 to 180 bytes.
-fn packet(rng: &mut Rng) -> Vec<u8> {
+pub fn random_packet(rng: &mut Rng) -> Vec<u8> {
     let len = 60 + rng.below(121);
     let mut data: Vec<u8> = (0..len).map(|_| rng.bits() as u8).collect();
     // Unicast, not ours; IPv4, IPv6 or something unknown.

@@ -8,6 +8,7 @@ mod captures;
 mod ci;
 mod differential;
 mod objects;
+mod soundness;
 mod uapi;
 
 /// Development tasks of Skep.
@@ -28,6 +29,8 @@ enum Command {
     Differential(differential::Args),
     /// Open objects with Skep and with libbpf and compare.
     Objects(objects::Args),
+    /// Run random programs that the verifier accepts, with every access checked.
+    Soundness(soundness::Args),
     /// Generate crates/skep-abi/src/uapi.rs from the running kernel's BTF.
     Uapi(uapi::Args),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Differential(args) => differential::run(&args),
         Command::Objects(args) => objects::run(&args),
+        Command::Soundness(args) => soundness::run(&args),
         Command::Uapi(args) => uapi::run(&args),
     };
     match done {
