@@ -23,13 +23,7 @@ impl Native {
     pub fn load(object: &Object) -> Result<Native, String> {
         let maps = object.maps.iter().map(create).collect::<Result<Vec<_>, _>>()?;
         let fds: Vec<RawFd> = maps.iter().map(KernelMap::fd).collect();
-        let btf = match &object.btf {
-            Some(btf) => {
-                let data = btf.to_bytes(ByteOrder::HOST);
-                Some(KernelBtf::load(&data).map_err(|e| format!("BTF: {e}"))?)
-            }
-            None => None,
-        };
+        let btf = load_btf(object)?;
         let programs = object
             .programs
             .iter()
@@ -65,15 +59,62 @@ fn failed(def: &MapDef, what: &str, errno: Errno) -> String {
     format!("{what} map '{}': {errno}", def.name)
 }
 
+/// Loads each program of an object by itself, with a log of that level: what the kernel writes, whatever the verdict.
+///
+/// # Errors
+/// Names the map that the kernel does not make.
+pub fn logs(object: &Object, log_level: u32) -> Result<Vec<(String, String)>, String> {
+    let maps = object.maps.iter().map(create).collect::<Result<Vec<_>, _>>()?;
+    let fds: Vec<RawFd> = maps.iter().map(KernelMap::fd).collect();
+    let btf = load_btf(object)?;
+    let log = |def: &ProgramDef| {
+        let log = match with_attr(def, object, &fds, btf.as_ref(), |attr| {
+            KernelProg::load(&LoadAttr { log_level, ..*attr })
+        }) {
+            Ok(prog) => prog.log.clone(),
+            Err(e) => e.log,
+        };
+        (def.name.clone(), log)
+    };
+    Ok(object.programs.iter().map(log).collect())
+}
+
+fn load_btf(object: &Object) -> Result<Option<KernelBtf>, String> {
+    let Some(btf) = &object.btf else { return Ok(None) };
+    let data = btf.to_bytes(ByteOrder::HOST);
+    KernelBtf::load(&data).map(Some).map_err(|e| format!("BTF: {e}"))
+}
+
 fn load(
     def: &ProgramDef,
     object: &Object,
     fds: &[RawFd],
     btf: Option<&KernelBtf>,
 ) -> Result<KernelProg, String> {
+    with_attr(def, object, fds, btf, |attr| {
+        KernelProg::load(attr).or_else(|quiet| {
+            // Once more, to learn why.
+            KernelProg::load(&LoadAttr { log_level: 1, ..*attr })
+                .map_err(|e| format!("load program '{}': {} {e}", def.name, quiet.errno))
+        })
+    })
+}
+
+fn with_attr<T>(
+    def: &ProgramDef,
+    object: &Object,
+    fds: &[RawFd],
+    btf: Option<&KernelBtf>,
+    load: impl FnOnce(&LoadAttr<'_>) -> T,
+) -> T {
     let func_info: Vec<(u32, u32)> =
         def.func_info.iter().map(|f| (f.insn_off, f.type_id)).collect();
-    let attr = LoadAttr {
+    let line_info: Vec<[u32; 4]> = def
+        .line_info
+        .iter()
+        .map(|l| [l.insn_off, l.file_name_off, l.line_off, l.line_col])
+        .collect();
+    load(&LoadAttr {
         prog_type: def.prog_type,
         expected_attach_type: def.expected_attach_type,
         insns: &def.insns,
@@ -84,11 +125,7 @@ fn load(
         // Without function records there is nothing in it that the kernel would use.
         btf: btf.filter(|_| !func_info.is_empty()),
         func_info: &func_info,
+        line_info: &line_info,
         ..LoadAttr::default()
-    };
-    KernelProg::load(&attr).or_else(|quiet| {
-        // Once more, to learn why.
-        KernelProg::load(&LoadAttr { log_level: 1, ..attr })
-            .map_err(|e| format!("load program '{}': {} {e}", def.name, quiet.errno))
     })
 }

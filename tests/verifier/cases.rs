@@ -21,7 +21,7 @@ use skep_verifier::{LoadRequest, Log, LogLevel, VerifyError, verify};
 
 /// What the kernel is expected to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kernel {
+pub(crate) enum Kernel {
     Same,
     Accepts,
     Rejects,
@@ -30,21 +30,21 @@ enum Kernel {
 }
 
 #[derive(Debug)]
-struct Case {
-    name: String,
-    kind: Type,
-    privilege: Privilege,
-    kernel: Kernel,
-    insns: Vec<RawInsn>,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) kind: Type,
+    pub(crate) privilege: Privilege,
+    pub(crate) kernel: Kernel,
+    pub(crate) insns: Vec<RawInsn>,
     /// Slot and message of the rejection.
-    reject: Option<(u32, String)>,
+    pub(crate) reject: Option<(u32, String)>,
     /// Instructions processed at the most.
-    at_most: Option<u64>,
+    pub(crate) at_most: Option<u64>,
     /// Whether the functions are described by BTF.
-    has_btf: bool,
+    pub(crate) has_btf: bool,
 }
 
-fn parse(file: &str, text: &str) -> Vec<Case> {
+pub(crate) fn parse(file: &str, text: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for chunk in format!("\n{text}").split("\n== ").skip(1) {
         let (name, body) = chunk.split_once('\n').unwrap_or((chunk, ""));
@@ -149,9 +149,9 @@ fn apply(case: &mut Case, directive: &str) {
     }
 }
 
-fn judge(case: &Case) -> Result<(), String> {
-    let env = TestEnv::new(case.kind, case.privilege);
-    let req = LoadRequest {
+/// What Skep is given of a case.
+pub(crate) fn request(case: &Case) -> LoadRequest {
+    LoadRequest {
         name: case.name.clone(),
         insns: case.insns.clone(),
         license: "GPL".into(),
@@ -161,7 +161,12 @@ fn judge(case: &Case) -> Result<(), String> {
             vec![]
         },
         ..LoadRequest::default()
-    };
+    }
+}
+
+fn judge(case: &Case) -> Result<(), String> {
+    let env = TestEnv::new(case.kind, case.privilege);
+    let req = request(case);
     let mut log = Log::new(LogLevel::Path);
     let got = verify(&req, &env, &mut log);
     let wrong = |what: String| Err(format!("{}: {what}\n{}", case.name, log.text()));
@@ -190,7 +195,7 @@ fn judge(case: &Case) -> Result<(), String> {
 }
 
 /// The maps of [`maps`] in the live kernel.
-fn kernel_maps() -> Vec<KernelMap> {
+pub(crate) fn kernel_maps() -> Vec<KernelMap> {
     maps()
         .iter()
         .map(|m| {
@@ -223,16 +228,18 @@ fn unprivileged_may_load() -> bool {
     setting.is_ok_and(|s| s.trim() == "0")
 }
 
-fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
-    if case.kernel == Kernel::NotAsked {
-        return Ok(());
-    }
+/// Has the kernel load a case.
+pub(crate) fn with_kernel_attr<T>(
+    case: &Case,
+    maps: &[KernelMap],
+    load: impl FnOnce(&LoadAttr<'_>) -> T,
+) -> T {
     let props: ProgTypeProps = case.kind.props();
     let fds: Vec<_> = maps.iter().map(KernelMap::fd).collect();
     let (btf, func_info) = function_info(&starts_of(&case.insns), |_| false);
     let btf = KernelBtf::load(&btf.to_bytes(ByteOrder::Little)).expect("BTF of functions");
     let flags = if case.kind == Type::Syscall { 1 << 4 } else { 0 };
-    let attr = LoadAttr {
+    load(&LoadAttr {
         prog_type: props.prog_type,
         insns: &case.insns,
         flags,
@@ -240,16 +247,26 @@ fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
         btf: case.has_btf.then_some(&btf),
         func_info: if case.has_btf { &func_info } else { &[] },
         ..LoadAttr::default()
-    };
+    })
+}
+
+fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
+    if case.kernel == Kernel::NotAsked {
+        return Ok(());
+    }
     // Without a log first: the one of a long path does not fit its buffer.
-    let load = || {
-        KernelProg::load(&attr).or_else(|_| KernelProg::load(&LoadAttr { log_level: 1, ..attr }))
-    };
-    let got = match case.privilege {
-        Privilege::Privileged | Privilege::With(_) => load(),
-        Privilege::Unprivileged if !unprivileged_may_load() => return Ok(()),
-        Privilege::Unprivileged => unprivileged(load).expect("to drop capabilities"),
-    };
+    let got = with_kernel_attr(case, maps, |attr| {
+        let load = || {
+            KernelProg::load(attr)
+                .or_else(|_| KernelProg::load(&LoadAttr { log_level: 1, ..*attr }))
+        };
+        match case.privilege {
+            Privilege::Privileged | Privilege::With(_) => Some(load()),
+            Privilege::Unprivileged if !unprivileged_may_load() => None,
+            Privilege::Unprivileged => Some(unprivileged(load).expect("to drop capabilities")),
+        }
+    });
+    let Some(got) = got else { return Ok(()) };
     let expected_message = match (&case.kernel, &case.reject) {
         (Kernel::Same, None) | (Kernel::Accepts, _) => None,
         (Kernel::Same, Some((_, message))) => Some(message.as_str()),
@@ -280,7 +297,13 @@ fn run_file(file: &str, text: &str, has_kernel: bool) {
 }
 
 macro_rules! topics {
-    ($($name:ident)*) => {$(
+    ($($name:ident)*) => {
+        /// All cases.
+        pub(crate) fn all() -> Vec<Case> {
+            let files = [$((stringify!($name), include_str!(concat!("cases/", stringify!($name), ".txt"))),)*];
+            files.iter().flat_map(|(file, text)| parse(file, text)).collect()
+        }
+    $(
         #[test]
         fn $name() {
             // Without a live kernel the cases are judged by Skep only.

@@ -3,4 +3,5 @@
 mod bounds;
 mod cases;
 mod hard;
+mod logs;
 mod testenv;

@@ -38,18 +38,25 @@ pub fn verify(
     env: &dyn env::Env,
     log: &mut Log,
 ) -> Result<VerifiedProg, VerifyError> {
-    let prog = match pre::prepare(req, env) {
+    let prog = match pre::prepare(req, env, log) {
         Ok(prog) => prog,
         Err(e) => {
             if let VerifyError::Rejected(r) = &e {
                 log.put(format_args!("{r}\n"));
+                log.put_stats(&VerifyStats::default(), 0);
             }
             return Err(e);
         }
     };
     let mut walk = walk::Walk::new(req, env, prog, log);
     let walked = walk.run();
-    let result = walked.and_then(|()| post::finish(&walk, req));
+    let result = walked.and_then(|()| {
+        let finished = post::finish(&walk, req);
+        if let Err(VerifyError::Rejected(r)) = &finished {
+            walk.log.put(format_args!("{r}\n"));
+        }
+        finished
+    });
     walk.log_stats();
     result
 }

@@ -209,7 +209,7 @@ impl<'a> Walk<'a> {
             Ok(()) => Ok(()),
             Err(Stop::Bug(what)) => Err(Bug { insn_idx: self.idx, what }.into()),
             Err(Stop::Reject(kind)) => {
-                self.log.put(format_args!("{kind}\n"));
+                self.log_reject(&kind);
                 let mut reject = Reject::new(self.idx, *kind);
                 reject.regs = self.regs_for_diag();
                 Err(reject.into())
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
     }
 
     fn run_paths(&mut self) -> Res<()> {
-        self.log_path_start();
+        self.log_start();
         loop {
             match self.step()? {
                 Flow::Next => {
@@ -236,6 +236,7 @@ impl<'a> Walk<'a> {
                 }
                 Flow::To(idx) => self.idx = idx,
                 Flow::End => {
+                    self.log_all_changed();
                     self.finish_path()?;
                     if !self.next_path() {
                         return Ok(());
@@ -284,6 +285,9 @@ impl<'a> Walk<'a> {
         facts.is_seen = true;
         let flow = self.exec();
         self.log_effects();
+        if flow.is_ok() && matches!(self.insn(), Insn::JumpIf { .. }) {
+            self.log_changes();
+        }
         flow
     }
 

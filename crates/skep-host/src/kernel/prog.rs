@@ -36,6 +36,8 @@ pub struct LoadAttr<'a> {
     pub btf: Option<&'a KernelBtf>,
     /// First slot and BTF type id of each subprogram, with `btf`.
     pub func_info: &'a [(u32, u32)],
+    /// Source lines (`struct bpf_line_info`), with `btf`.
+    pub line_info: &'a [[u32; 4]],
 }
 
 /// BTF in the live kernel; the descriptor is closed on drop.
@@ -86,6 +88,7 @@ impl Default for LoadAttr<'_> {
             fd_array: &[],
             btf: None,
             func_info: &[],
+            line_info: &[],
         }
     }
 }
@@ -157,6 +160,8 @@ impl KernelProg {
             .iter()
             .flat_map(|(slot, id)| [slot.to_ne_bytes(), id.to_ne_bytes()].concat())
             .collect();
+        let line_info: Vec<u8> =
+            load.line_info.iter().flatten().flat_map(|word| word.to_ne_bytes()).collect();
         let mut log = vec![0u8; if load.log_level == 0 { 0 } else { load.log_size_bytes }];
         let log_size = log.len() as u32;
         let result = {
@@ -178,6 +183,11 @@ impl KernelProg {
                 attr.set_u32(76, 8);
                 attr.set_slice(80, &func_info);
                 attr.set_u32(88, load.func_info.len() as u32);
+                if !line_info.is_empty() {
+                    attr.set_u32(92, 16);
+                    attr.set_slice(96, &line_info);
+                    attr.set_u32(104, load.line_info.len() as u32);
+                }
             }
             if !fds.is_empty() {
                 attr.set_slice(120, &fds);

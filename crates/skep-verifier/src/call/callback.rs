@@ -64,6 +64,7 @@ impl Walk<'_> {
         state.frames.push(Rc::new(callee));
         let entry = self.entry(subprog)?;
         self.push_path(entry, state)?;
+        self.log_all_changed();
         self.cur.cur_mut().callback_depth = 0;
         Ok(())
     }

@@ -72,10 +72,10 @@ impl Walk<'_> {
         self.cur.frames.pop();
         if callback.is_some() {
             // Back to the call: it calls again or goes on, and the state there converges.
+            self.log_returned(callsite);
             let mut state = self.cur.clone();
             self.widen_to_previous(callsite, None, &mut state);
             self.cur = state;
-            self.log_returned(callsite);
             return Ok(Flow::To(callsite));
         }
         *self.cur.reg_mut(Reg::R0) = r0;

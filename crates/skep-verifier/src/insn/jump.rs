@@ -164,6 +164,12 @@ impl Walk<'_> {
         Err(RejectKind::PointerComparison { reg: dst.num() }.into())
     }
 
+    /// Registers of a frame that are live: before the instruction in hand, or before the call that the frame is in.
+    fn live_in_frame(&self, n: usize) -> u16 {
+        let at = self.cur.frames.get(n + 1).map_or(self.idx, |inner| inner.callsite);
+        self.prog.live_before.get(at as usize).copied().unwrap_or(u16::MAX)
+    }
+
     /// Finds the registers that learn with the operands, and records them for precision (`collect_linked_regs`).
     fn collect_links(&mut self, dst: Reg, src: Src) -> LinkSet {
         let mut set = LinkSet::default();
@@ -178,7 +184,12 @@ impl Walk<'_> {
             }
             let mut dropped = Vec::new();
             for (f, frame) in (0u8..).zip(&self.cur.frames) {
-                let regs = (0u8..).zip(&frame.regs).map(|(n, r)| (Place::Reg(f, n), r));
+                // What nothing reads needs no learning.
+                let live = self.live_in_frame(usize::from(f));
+                let regs = (0u8..)
+                    .zip(&frame.regs)
+                    .filter(|(n, _)| live >> n & 1 != 0)
+                    .map(|(n, r)| (Place::Reg(f, n), r));
                 let spills = (0u8..)
                     .zip(&frame.stack)
                     .filter_map(|(n, s)| Some((Place::Slot(f, n), s.spill()?)));

@@ -1,13 +1,22 @@
 //! [`Log`]: the text that the kernel writes into a load's log buffer.
 //!
-//! `state` renders registers and stack slots in 6.18's notation. Passes write through [`Log`] and never
-//! look back at it.
+//! - `state` renders registers and stack slots in 6.18's notation;
+//! - `path` what the walk does, instruction by instruction;
+//! - `precision` how numbers are followed back; `live` the table of live registers.
+//!
+//! Passes write through [`Log`] and never look back at it.
 
+mod live;
+mod names;
 mod path;
+mod precision;
 mod state;
 
 pub(crate) use path::LogState;
+pub(crate) use precision::{Masks, Trace};
 
+use crate::pre::Subprog;
+use crate::prog::VerifyStats;
 use core::fmt;
 
 /// How much is written (`log_level` of `BPF_PROG_LOAD`, without the statistics bit).
@@ -66,6 +75,24 @@ impl Log {
         }
         // Writing to a `String` cannot fail.
         let _ = fmt::Write::write_fmt(&mut self.text, args);
+    }
+
+    /// Where the functions start.
+    pub(crate) fn put_functions(&mut self, subprogs: &[Subprog]) {
+        if self.level == LogLevel::Full {
+            for (n, s) in subprogs.iter().enumerate() {
+                self.put(format_args!("func#{n} @{}\n", s.start));
+            }
+        }
+    }
+
+    /// The last line: what verification cost.
+    pub(crate) fn put_stats(&mut self, stats: &VerifyStats, max_per_insn: u64) {
+        let VerifyStats { insns_processed, peak_states, total_states } = stats;
+        self.put(format_args!(
+            "processed {insns_processed} insns (limit 1000000) max_states_per_insn {max_per_insn} \
+             total_states {total_states} peak_states {peak_states} mark_read 0\n"
+        ));
     }
 
     /// Length so far, to return to with [`Log::rewind`].

@@ -1,11 +1,14 @@
 //! What the walk writes: instructions, what they changed, where a path comes from.
 
+use super::names::Names;
 use super::state::{FrameText, RegText, Shown};
-use crate::env::HelperLookup;
 use crate::log::LogLevel;
+use crate::reject::RejectKind;
+use crate::state::VerifierState;
 use crate::walk::Walk;
-use skep_abi::insn::disasm::{Names, disasm};
-use skep_abi::insn::{CallTarget, Insn};
+use skep_abi::insn::Insn;
+use skep_abi::insn::disasm::disasm;
+use std::cell::Cell;
 
 /// Column at which an instruction's effects begin, and what it is rounded up to beyond.
 const ALIGNMENT: usize = 40;
@@ -14,26 +17,28 @@ const MIN_ALIGNMENT: usize = 8;
 /// What the log remembers between instructions.
 #[derive(Debug, Default)]
 pub(crate) struct LogState {
-    /// Registers and slots that the last instruction used or changed.
+    /// Registers and slots that were used or changed since a state was shown last. As in the kernel, a slot counts in
+    /// whatever frame is shown next.
     regs: u16,
-    slots: u64,
+    slots: Cell<u64>,
     /// End of the last instruction's line in the log, and its length; effects go behind it.
     line_end: usize,
     line_len: usize,
     /// Line information that was last shown.
-    last_line: Option<u32>,
-    /// Where a path that was taken up again came from.
-    resumed_from: Option<u32>,
-    /// Helper names with their prefix.
-    names: HelperNames,
+    last_line: Option<usize>,
+    /// Where control came from, when not from the instruction before: the state is shown first.
+    came_from: Option<u32>,
+    /// What is to follow the message of the refusal.
+    behind_message: String,
+    pub(super) names: Names,
 }
 
-#[derive(Debug, Default)]
-struct HelperNames(Vec<(i32, String)>);
-
-impl Names for HelperNames {
-    fn helper(&self, id: i32) -> Option<&str> {
-        self.0.iter().find(|(i, _)| *i == id).map(|(_, n)| n.as_str())
+impl LogState {
+    /// Stack slots `first..=last` were looked at or changed.
+    pub(crate) fn note_slots(&self, first: usize, last: usize) {
+        let from = u64::MAX.checked_shl(first as u32).unwrap_or(0);
+        let above = u64::MAX.checked_shl(last as u32 + 1).unwrap_or(0);
+        self.slots.set(self.slots.get() | (from & !above));
     }
 }
 
@@ -42,34 +47,32 @@ impl Walk<'_> {
         self.log.level() != LogLevel::Off
     }
 
-    fn shown(&self) -> Shown {
-        Shown { regs: self.log_state.regs, slots: self.log_state.slots }
-    }
-
     fn frame_text(&self, number: usize, shown: Shown) -> String {
         let Some(frame) = self.cur.frames.get(number) else { return String::new() };
         let maps = &self.prog.maps;
         FrameText { frame, number: number as u8, shown, maps }.to_string()
     }
 
-    pub(crate) fn log_path_start(&mut self) {
+    fn cur_text(&self) -> String {
+        self.frame_text(self.cur.cur_idx(), Shown::ALL)
+    }
+
+    /// Everything is shown behind the next instruction.
+    pub(crate) fn log_all_changed(&mut self) {
+        self.log_state.regs = u16::MAX;
+        self.log_state.slots.set(u64::MAX);
+    }
+
+    /// What precedes the first instruction.
+    pub(crate) fn log_start(&mut self) {
         if !self.is_logging() {
             return;
         }
-        let mut names = Vec::new();
-        for insn in &self.prog.insns {
-            if let Insn::Call(CallTarget::Helper(id)) = insn {
-                let name = match self.env.helper(*id) {
-                    HelperLookup::Known(p) => p.name,
-                    HelperLookup::NotAllowed(n) | HelperLookup::Unsupported(n) => n,
-                    HelperLookup::Unknown => continue,
-                };
-                names.push((*id, format!("bpf_{name}")));
-            }
+        self.log_state.names = Names::of(&self.prog.insns, self.env);
+        if self.log.level() == LogLevel::Full {
+            super::live::put(self.log, &self.prog, &self.log_state.names);
         }
-        self.log_state.names = HelperNames(names);
-        let state = self.frame_text(0, Shown::ALL);
-        self.log.put(format_args!("0:{state}\n"));
+        self.log_all_changed();
     }
 
     /// What a path is called behind its slots.
@@ -78,10 +81,7 @@ impl Walk<'_> {
     }
 
     pub(crate) fn log_path_resumed(&mut self, from: u32) {
-        self.log_state.last_line = None;
-        self.log_state.line_end = 0;
-        (self.log_state.regs, self.log_state.slots) = (0, 0);
-        self.log_state.resumed_from = Some(from);
+        self.log_state.came_from = Some(from);
     }
 
     /// The instruction in hand, behind what the one before it changed.
@@ -89,13 +89,13 @@ impl Walk<'_> {
         if !self.is_logging() {
             return;
         }
-        self.log_changes();
-        if let Some(from) = self.log_state.resumed_from.take() {
-            let state = self.frame_text(self.cur.cur_idx(), Shown::ALL);
-            let to = self.idx;
-            let kind = self.path_kind();
+        if self.log.level() == LogLevel::Full
+            && let Some(from) = self.log_state.came_from.take()
+        {
+            let (to, kind, state) = (self.idx, self.path_kind(), self.cur_text());
             self.log.put(format_args!("\nfrom {from} to {to}{kind}:{state}\n"));
         }
+        self.log_changes();
         self.log_source_line();
         let start = self.log.mark();
         let (idx, insn) = (self.idx, self.insn());
@@ -105,13 +105,14 @@ impl Walk<'_> {
         self.log_state.line_len = self.log.mark().saturating_sub(start);
     }
 
-    /// What the last instruction used or changed goes behind it, or on a line of its own.
-    fn log_changes(&mut self) {
-        let shown = self.shown();
-        (self.log_state.regs, self.log_state.slots) = (0, 0);
-        if shown.regs == 0 && shown.slots == 0 {
+    /// What was used or changed goes behind the instruction if nothing was written since, else on a line of its own.
+    pub(crate) fn log_changes(&mut self) {
+        let shown = Shown { regs: self.log_state.regs, slots: self.log_state.slots.get() };
+        if !self.is_logging() || (shown.regs == 0 && shown.slots == 0) {
             return;
         }
+        self.log_state.regs = 0;
+        self.log_state.slots.set(0);
         let state = self.frame_text(self.cur.cur_idx(), shown);
         if self.log_state.line_end == self.log.mark() && self.log_state.line_end > 0 {
             let len = self.log_state.line_len;
@@ -125,56 +126,50 @@ impl Walk<'_> {
         }
     }
 
-    fn log_source_line(&mut self) {
+    /// The source line of the instruction in hand, unless it was the last one shown.
+    pub(crate) fn log_source_line(&mut self) {
         let Some(btf) = self.env.btf() else { return };
-        let at = self.req.line_info.partition_point(|l| l.insn_off <= self.idx);
-        let Some(line) = at.checked_sub(1).and_then(|i| self.req.line_info.get(i)) else { return };
-        if self.log_state.last_line == Some(line.insn_off) {
+        let lines = &self.req.line_info;
+        let at = lines.partition_point(|l| l.insn_off <= self.idx).checked_sub(1);
+        let Some((at, line)) = at.and_then(|i| Some((i, lines.get(i)?))) else { return };
+        let last = self.log_state.last_line.and_then(|i| lines.get(i));
+        let is_same =
+            last.is_some_and(|l| l.file_name_off == line.file_name_off && l.line == line.line);
+        if self.log_state.last_line == Some(at) || is_same {
             return;
         }
-        self.log_state.last_line = Some(line.insn_off);
+        self.log_state.last_line = Some(at);
         let text = btf.str_at(line.line_off).unwrap_or("").trim_start();
         let file = btf.str_at(line.file_name_off).unwrap_or("");
         let file = file.rsplit('/').next().unwrap_or(file);
         self.log.put(format_args!("; {text} @ {file}:{}\n", line.line));
     }
 
+    /// The instruction in hand has used and changed its registers.
     pub(crate) fn log_effects(&mut self) {
-        if !self.is_logging() {
+        if self.insn() == Insn::Exit {
             return;
         }
-        let idx = self.idx as usize;
-        let touched = self.prog.touched.get(idx).copied().unwrap_or(0);
+        let touched = self.prog.touched.get(self.idx as usize).copied().unwrap_or(0);
         self.log_state.regs |= touched;
-        if let Some((frame, slot)) = self.log_state_slot()
-            && usize::from(frame) == self.cur.cur_idx()
-        {
-            self.log_state.slots |= 1u64.checked_shl(slot.into()).unwrap_or(0);
-        }
     }
 
-    fn log_state_slot(&self) -> Option<(u8, u8)> {
-        self.history.last().and_then(|s| s.stack)
-    }
-
+    /// The path ends here, since a kept state covers it.
     pub(crate) fn log_pruned(&mut self) {
         if !self.is_logging() {
             return;
         }
         let to = self.idx;
-        match self.log_state.resumed_from.take() {
-            Some(from) => {
-                let kind = self.path_kind();
-                self.log.put(format_args!("\nfrom {from} to {to}{kind}: safe\n"));
-            }
-            None => {
-                self.log_changes();
-                self.log.put(format_args!("{to}: safe\n"));
-            }
+        let kind = self.path_kind();
+        match self.log_state.came_from {
+            Some(from) => self.log.put(format_args!("\nfrom {from} to {to}{kind}: safe\n")),
+            None => self.log.put(format_args!("{to}: safe\n")),
         }
     }
 
+    /// A function was entered.
     pub(crate) fn log_entered(&mut self) {
+        self.log_all_changed();
         if !self.is_logging() {
             return;
         }
@@ -184,27 +179,45 @@ impl Walk<'_> {
         self.log.put(format_args!("caller:\n{caller}\ncallee:\n{callee}\n"));
     }
 
+    /// The running function returns.
     pub(crate) fn log_leaving(&mut self) {
+        self.log_state.came_from = Some(self.idx);
         if self.is_logging() {
-            let state = self.frame_text(self.cur.cur_idx(), Shown::ALL);
+            let state = self.cur_text();
             self.log.put(format_args!("returning from callee:\n{state}\n"));
         }
     }
 
+    /// Back in the caller, at a slot.
     pub(crate) fn log_returned(&mut self, to: u32) {
         if self.is_logging() {
-            let state = self.frame_text(self.cur.cur_idx(), Shown::ALL);
-            self.log.put(format_args!("to caller at {to}:\n{state}\n\n"));
+            let state = self.cur_text();
+            self.log.put(format_args!("to caller at {to}:\n{state}\n"));
         }
     }
 
+    /// The state in hand was there before, so that the loop never ends: what follows the message.
+    pub(crate) fn log_infinite_loop(&mut self, old: &VerifierState) {
+        if !self.is_logging() {
+            return;
+        }
+        self.log_source_line();
+        let (cur, number) = (self.cur_text(), self.cur.cur_idx());
+        let Some(frame) = old.frames.get(number) else { return };
+        let maps = &self.prog.maps;
+        let old = FrameText { frame, number: number as u8, shown: Shown::ALL, maps };
+        self.log_state.behind_message = format!("cur state:{cur}\nold state:{old}\n");
+    }
+
+    /// Why the program is refused.
+    pub(crate) fn log_reject(&mut self, kind: &RejectKind) {
+        let behind = core::mem::take(&mut self.log_state.behind_message);
+        self.log.put(format_args!("{kind}\n{behind}"));
+    }
+
     pub(crate) fn log_stats(&mut self) {
-        let s = self.stats();
-        let (n, peak, total) = (s.insns_processed, s.peak_states, s.total_states);
-        let per_insn = self.kept.max_per_insn;
-        self.log.put(format_args!(
-            "processed {n} insns (limit 1000000) max_states_per_insn {per_insn} total_states {total} peak_states {peak} mark_read 0\n"
-        ));
+        let per_insn = self.kept.max_per_insn as u64;
+        self.log.put_stats(&self.stats(), per_insn);
     }
 
     /// The registers that the instruction in hand reads, for diagnostics.

@@ -105,8 +105,6 @@ impl RegText<'_> {
             Some(PacketRange::Bytes(n)) => a.put(format_args!("r={n}"))?,
             Some(PacketRange::AtEnd) => a.put(format_args!("r=0xffffffffffffffff"))?,
             Some(PacketRange::BeyondEnd) => a.put(format_args!("r=0xfffffffffffffffe"))?,
-            // The kernel counts the packet's end among the packet pointers here.
-            None if r.kind == RegKind::PacketEnd => a.put(format_args!("r=0"))?,
             None => {}
         }
         match r.num.const_value() {

@@ -18,6 +18,8 @@ pub(crate) struct RawFill {
     frame: u8,
     off: i64,
     size: u64,
+    /// All of it is filled, and only it.
+    is_exact: bool,
 }
 
 /// Offsets from the top of the frame, `min..=max`, at which an access may begin.
@@ -137,6 +139,7 @@ impl Walk<'_> {
     ) -> Res<()> {
         let (slot_idx, byte) = locate(at);
         self.note_slots_read(frame, slot_idx, slot_idx);
+        self.log_state.note_slots(slot_idx, slot_idx);
         let slot = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
         let whole = slot.spill_size() == 8 && size == Size::DW;
         if let Some(reg) = slot.spill().copied() {
@@ -259,7 +262,10 @@ impl Walk<'_> {
         let Some(dst) = into else { return Ok(()) };
         let f = self.frame_ref(frame)?;
         // SOUND: zero only if every byte that may be read is zero.
-        let is_zero = (span.min..span.max + size as i64).all(|o| byte_at(f, o) == ByteKind::Zero);
+        let end = span.max + size as i64;
+        let first_other = (span.min..end).find(|o| byte_at(f, *o) != ByteKind::Zero);
+        let is_zero = first_other.is_none();
+        self.log_state.note_slots(locate(first_other.unwrap_or(end - 1)).0, locate(span.min).0);
         let value = if is_zero { Scalar::ZERO } else { Scalar::UNKNOWN };
         self.mark_loaded(dst, RegState::scalar(value), a.size, extend);
         Ok(())
@@ -270,6 +276,7 @@ impl Walk<'_> {
     fn write_fixed(&mut self, frame: u8, at: i64, size: Size, value: Value) -> Res<()> {
         let (slot_idx, byte) = locate(at);
         let n = size.bytes() as usize;
+        self.log_state.note_slots(slot_idx, slot_idx);
         let old = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
         let spilled_ptr = old.spill().is_some_and(|r| r.is_pointer());
         if size == Size::DW {
@@ -387,6 +394,7 @@ impl Walk<'_> {
         let (rights, insn) = (self.rights, self.idx);
         let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
         f.grow(locate(span.min).0);
+        self.log_state.note_slots(locate(end - 1).0, locate(span.min).0);
         for off in span.min..end {
             let (slot_idx, byte) = locate(off);
             let Some(slot) = f.stack.get_mut(slot_idx) else { continue };
@@ -501,7 +509,7 @@ impl Walk<'_> {
             return Ok(None);
         }
         let size = m.size + (span.max - span.min).unsigned_abs();
-        Ok(Some(RawFill { frame, off: span.min, size }))
+        Ok(Some(RawFill { frame, off: span.min, size, is_exact: raw }))
     }
 
     /// The number that `size` stack bytes behind a pointer hold, if it is known (`get_constant_map_key`).
@@ -539,6 +547,10 @@ impl Walk<'_> {
     pub(crate) fn mark_filled(&mut self, fill: RawFill) {
         let Some(f) = self.cur.frame_mut(fill.frame) else { return };
         f.grow(locate(fill.off).0);
+        if fill.is_exact {
+            let last = (fill.off + fill.size as i64 - 1).max(fill.off);
+            self.log_state.note_slots(locate(last).0, locate(fill.off).0);
+        }
         for off in fill.off..fill.off + fill.size as i64 {
             let (slot_idx, byte) = locate(off);
             if let Some(slot) = f.stack.get_mut(slot_idx) {

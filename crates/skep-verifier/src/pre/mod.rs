@@ -10,6 +10,7 @@ mod resolve;
 mod subprog;
 
 use crate::env::{Caps, Env};
+use crate::log::Log;
 use crate::prog::LoadRequest;
 use crate::reject::{ProgReject, Reject, VerifyError};
 use skep_abi::insn::{CallTarget, Imm64, Insn};
@@ -120,10 +121,15 @@ fn check_prog_type(env: &dyn Env) -> Result<(), Reject> {
 }
 
 /// Runs all passes.
-pub(crate) fn prepare(req: &LoadRequest, env: &dyn Env) -> Result<Program, VerifyError> {
+pub(crate) fn prepare(
+    req: &LoadRequest,
+    env: &dyn Env,
+    log: &mut Log,
+) -> Result<Program, VerifyError> {
     check_prog_type(env)?;
     let insns = resolve::decode_all(req, env)?;
     let subprogs = subprog::find(&insns, req, env)?;
+    log.put_functions(&subprogs);
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
     subprog::check_abnormal_return(&insns, &subprogs)?;
     let maps = resolve::resolve_maps(&insns, env)?;

@@ -37,7 +37,7 @@ pub(super) fn find(
         let Some(target) = target else { continue };
         let start = u32::try_from(target).ok().filter(|t| (*t as usize) < insns.len());
         let Some(start) = start else {
-            return Err(Reject::new(idx, RejectKind::CallInvalidDest { target }));
+            return Err(Reject::new(idx, RejectKind::CallInvalidDest {}));
         };
         starts.push(start);
     }

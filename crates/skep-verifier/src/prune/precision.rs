@@ -5,6 +5,7 @@
 //! marks.
 
 use super::{Kept, StateId, Step};
+use crate::log::{Masks, Trace};
 use crate::pre::{Marks, Program};
 use crate::state::{MAX_FRAMES, Place, RegState, VerifierState};
 use crate::walk::{Res, Walk};
@@ -215,10 +216,18 @@ impl Wanted {
         Ok(())
     }
 
+    fn masks(&self, frame: u8) -> Masks {
+        let f = usize::from(frame);
+        Masks {
+            regs: self.regs.get(f).copied().unwrap_or(0),
+            slots: self.slots.get(f).copied().unwrap_or(0),
+        }
+    }
+
     /// Marks what is wanted in a kept state, and goes on wanting only what was not marked there before.
-    fn mark(&mut self, state: &mut VerifierState) -> bool {
+    fn mark(&mut self, state: &mut VerifierState, prog: &Program, trace: &mut Trace<'_>) -> bool {
         let mut changed = false;
-        for f in 0..MAX_FRAMES {
+        for f in (0..state.frames.len()).rev() {
             let (Some(regs), Some(slots)) = (self.regs.get(f).copied(), self.slots.get(f).copied())
             else {
                 continue;
@@ -235,6 +244,9 @@ impl Wanted {
                         self.take(place);
                     }
                 }
+            }
+            if let Some(frame) = state.frames.get(f) {
+                trace.parent(&prog.maps, f as u8, frame, self.masks(f as u8));
             }
         }
         changed
@@ -268,20 +280,27 @@ fn walk_back(
     newest: &[Step],
     parent: Option<StateId>,
     mut next: (u32, u8),
+    trace: &mut Trace<'_>,
 ) -> bool {
     let first_parent = parent;
     let mut changed = false;
     let mut parent = parent;
     let mut segment: Option<StateId> = None;
+    let mut last = next.0;
+    let mut behind = None;
     loop {
+        let first = parent.and_then(|id| kept.get(id)).map_or(0, |k| k.idx);
+        trace.segment(next.1, last, first, behind);
         let steps = match segment {
             None => newest,
             Some(id) => kept.get(id).map_or(&[][..], |k| &k.history),
         };
         for step in steps.iter().rev() {
             let after = Next { idx: next.0, depth: next.1 };
+            trace.step(prog, next.1, wanted.masks(next.1), step.idx);
             if wanted.step_back(prog, step, after).is_err() {
-                return mark_all(kept, first_parent) || changed;
+                trace.lost(next.1);
+                return mark_all(kept, first_parent, trace) || changed;
             }
             next = (step.idx, step.depth);
             if wanted.is_empty() {
@@ -290,29 +309,42 @@ fn walk_back(
         }
         let Some(id) = parent else { break };
         let Some(k) = kept.get_mut(id) else { break };
-        changed |= wanted.mark(&mut k.state);
+        changed |= wanted.mark(&mut k.state, prog, trace);
         if wanted.is_empty() {
             return changed;
         }
         next = (k.idx, k.state.cur_idx() as u8);
+        behind = Some(k.idx);
+        last = k.history.last().map_or(0, |s| s.idx);
         parent = k.parent;
         segment = Some(id);
     }
     // SOUND: a number whose origin was not found may have come from anywhere.
-    mark_all(kept, first_parent) || changed
+    trace.lost(next.1);
+    mark_all(kept, first_parent, trace) || changed
 }
 
 /// Marks every number in a state and its ancestors (`mark_all_scalars_precise`).
-fn mark_all(kept: &mut Kept, from: Option<StateId>) -> bool {
+fn mark_all(kept: &mut Kept, from: Option<StateId>, trace: &mut Trace<'_>) -> bool {
     let mut changed = false;
     let mut at = from;
     while let Some(k) = at.and_then(|id| kept.get_mut(id)) {
-        for frame in &mut k.state.frames {
+        for (f, frame) in (0u8..).zip(&mut k.state.frames) {
             if !frame.values().any(|r| r.is_scalar() && !r.precise) {
                 continue;
             }
-            for r in Rc::make_mut(frame).values_mut().filter(|r| r.is_scalar()) {
-                r.precise = true;
+            let frame = Rc::make_mut(frame);
+            for (n, r) in frame.regs.iter_mut().enumerate() {
+                if r.is_scalar() && !r.precise {
+                    r.precise = true;
+                    trace.forced(f, format_args!("r{n}"));
+                }
+            }
+            for (n, s) in frame.stack.iter_mut().enumerate() {
+                if s.scalar_spill().is_some_and(|r| !r.precise) {
+                    s.reg.precise = true;
+                    trace.forced(f, format_args!("fp-{}", (n + 1) * 8));
+                }
             }
             changed = true;
         }
@@ -343,7 +375,9 @@ impl Walk<'_> {
         wanted.add(place);
         // The last step is the instruction in hand, which has not changed the register yet.
         let before = self.history.split_last().map_or(&[][..], |(_, rest)| rest);
-        walk_back(&mut self.kept, &self.prog, wanted, before, self.parent, (self.idx, depth));
+        let mut trace = Trace::new(self.log, &self.log_state);
+        let at = (self.idx, depth);
+        walk_back(&mut self.kept, &self.prog, wanted, before, self.parent, at, &mut trace);
     }
 }
 
@@ -355,10 +389,12 @@ pub(super) fn propagate(
     steps: &[Step],
     parent: Option<StateId>,
     (idx, depth): (u32, u8),
+    trace: &mut Trace<'_>,
 ) -> bool {
     let Some(k) = kept.get(from) else { return false };
     let mut wanted = Wanted::default();
-    for (f, frame) in (0u8..).zip(&k.state.frames) {
+    for (f, frame) in k.state.frames.iter().enumerate().rev() {
+        let f = f as u8;
         for (n, r) in (0u8..).zip(&frame.regs) {
             if r.is_scalar() && r.precise {
                 wanted.add(Place::Reg(f, n));
@@ -369,9 +405,10 @@ pub(super) fn propagate(
                 wanted.add(Place::Slot(f, n));
             }
         }
+        trace.propagating(f, wanted.masks(f));
     }
     if wanted.is_empty() {
         return false;
     }
-    walk_back(kept, prog, wanted, steps, parent, (idx, depth))
+    walk_back(kept, prog, wanted, steps, parent, (idx, depth), trace)
 }

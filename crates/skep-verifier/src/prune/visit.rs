@@ -5,6 +5,7 @@ use super::live::propagate_reads;
 use super::loops::Return;
 use super::precision::propagate;
 use super::{StateId, Visit};
+use crate::log::Trace;
 use crate::pre::Marks;
 use crate::reject::RejectKind;
 use crate::state::{Frame, MAX_FRAMES, RegState, VerifierState};
@@ -84,6 +85,10 @@ impl Walk<'_> {
                 }
                 let may_spin = !marks.has(Marks::CALLS_CALLBACK) && !may_goto_moved && same_unroll;
                 if may_spin && self.covers(id, Exactness::Exact) {
+                    let old = self.kept.get(id).map(|k| k.state.clone());
+                    if let Some(old) = old {
+                        self.log_infinite_loop(&old);
+                    }
                     return Err(RejectKind::InfiniteLoop { at: self.idx }.into());
                 }
                 if !force && recent {
@@ -122,7 +127,8 @@ impl Walk<'_> {
             k.hits += 1;
         }
         let at = (self.idx, self.cur.cur_idx() as u8);
-        propagate(&mut self.kept, &self.prog, by, &self.history, self.parent, at);
+        let mut trace = Trace::new(self.log, &self.log_state);
+        propagate(&mut self.kept, &self.prog, by, &self.history, self.parent, at, &mut trace);
         propagate_reads(&mut self.kept, by, &self.written, self.parent);
         if closes_loop {
             let open = self.kept.get(by).filter(|k| k.branches > 0);
@@ -203,12 +209,13 @@ impl Walk<'_> {
     fn finish_loop(&mut self, id: StateId) {
         let returns = self.kept.loops.finish(id);
         let mut changed = !returns.is_empty();
+        let mut trace = Trace::new(self.log, &self.log_state);
         while changed {
             changed = false;
             for r in &returns {
-                let at = (r.idx, r.depth);
-                changed |=
-                    propagate(&mut self.kept, &self.prog, r.covered_by, &r.history, r.parent, at);
+                let (at, kept) = ((r.idx, r.depth), &mut self.kept);
+                let (by, steps) = (r.covered_by, &r.history);
+                changed |= propagate(kept, &self.prog, by, steps, r.parent, at, &mut trace);
                 changed |= propagate_reads(&mut self.kept, r.covered_by, &r.written, r.parent);
             }
         }

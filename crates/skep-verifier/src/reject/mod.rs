@@ -166,7 +166,7 @@ kinds! {
     // Structure.
     SubprogsNeedCap { } = EPERM,
         "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
-    CallInvalidDest { target: i64 } = EINVAL, "call to invalid destination {target}";
+    CallInvalidDest { } = EINVAL, "call to invalid destination";
     TooManySubprogs { } = E2BIG, "too many subprograms";
     FuncInfoCount { } = EINVAL,
         "number of funcs in func_info doesn't match number of subprogs";

@@ -1,0 +1,51 @@
+//! [`Names`]: what instructions refer to, as the log writes it.
+
+use crate::env::{Env, HelperLookup};
+use skep_abi::insn::{CallTarget, Imm64, Insn, disasm};
+use std::collections::BTreeMap;
+
+/// Names of the helpers that a program calls.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    helpers: BTreeMap<i32, String>,
+}
+
+impl Names {
+    pub(crate) fn of(insns: &[Insn], env: &dyn Env) -> Names {
+        let mut helpers = BTreeMap::new();
+        for insn in insns {
+            if let Insn::Call(CallTarget::Helper(id)) = insn {
+                let name = match env.helper(*id) {
+                    HelperLookup::Known(p) => p.name,
+                    HelperLookup::NotAllowed(n) | HelperLookup::Unsupported(n) => n,
+                    HelperLookup::Unknown => continue,
+                };
+                helpers.insert(*id, format!("bpf_{name}"));
+            }
+        }
+        Names { helpers }
+    }
+}
+
+impl disasm::Names for Names {
+    fn helper(&self, id: i32) -> Option<&str> {
+        self.helpers.get(&id).map(String::as_str)
+    }
+
+    /// Addresses are hidden, as the kernel hides them from the unprivileged: nothing has one before the program is linked.
+    fn imm64(&self, _slot: usize, imm: Imm64) -> Option<String> {
+        let shown = match imm {
+            Imm64::Value(value) => value,
+            Imm64::Func(off, hi) => {
+                u64::from(off.cast_unsigned()) | u64::from(hi.cast_unsigned()) << 32
+            }
+            Imm64::MapFd(..)
+            | Imm64::MapValue(..)
+            | Imm64::BtfId(..)
+            | Imm64::MapIdx(..)
+            | Imm64::MapIdxValue(..) => 0,
+        };
+
+        Some(format!("{shown:#x}"))
+    }
+}
