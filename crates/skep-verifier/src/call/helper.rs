@@ -39,6 +39,10 @@ impl Walk<'_> {
         }
         if proto.ret == RetType::TailCall {
             self.check_nothing_held(Leaving::TailCall)?;
+            if self.cur.reg(Reg::R3).num.const_value().is_some() {
+                // The kernel calls a known program directly, and so depends on which one it is.
+                self.mark_precise(Reg::R3)?;
+            }
         }
         if proto.callback != Callback::None {
             let callback = args.callback.ok_or(Stop::Bug("a callback helper without callback"))?;

@@ -1,7 +1,7 @@
 //! What the walk writes: instructions, what they changed, where a path comes from.
 
 use super::names::Names;
-use super::state::{FrameText, RegText, Shown};
+use super::state::{FrameText, Known, RegText, Shown};
 use crate::log::LogLevel;
 use crate::reject::RejectKind;
 use crate::state::VerifierState;
@@ -49,8 +49,12 @@ impl Walk<'_> {
 
     fn frame_text(&self, number: usize, shown: Shown) -> String {
         let Some(frame) = self.cur.frames.get(number) else { return String::new() };
-        let maps = &self.prog.maps;
-        FrameText { frame, number: number as u8, shown, maps }.to_string()
+        let (held, known) = (&*self.cur.held, self.known());
+        FrameText { frame, number: number as u8, shown, held, known }.to_string()
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known { maps: &self.prog.maps, env: self.env }
     }
 
     fn cur_text(&self) -> String {
@@ -204,8 +208,8 @@ impl Walk<'_> {
         self.log_source_line();
         let (cur, number) = (self.cur_text(), self.cur.cur_idx());
         let Some(frame) = old.frames.get(number) else { return };
-        let maps = &self.prog.maps;
-        let old = FrameText { frame, number: number as u8, shown: Shown::ALL, maps };
+        let (held, known) = (&*old.held, self.known());
+        let old = FrameText { frame, number: number as u8, shown: Shown::ALL, held, known };
         self.log_state.behind_message = format!("cur state:{cur}\nold state:{old}\n");
     }
 
@@ -227,7 +231,7 @@ impl Walk<'_> {
         (0u8..)
             .zip(&self.cur.cur().regs)
             .filter(|(n, _)| touched >> n & 1 != 0)
-            .map(|(n, reg)| (n, RegText { reg, frame, maps: &self.prog.maps }.to_string()))
+            .map(|(n, reg)| (n, RegText { reg, frame, known: self.known() }.to_string()))
             .collect()
     }
 }

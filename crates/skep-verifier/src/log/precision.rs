@@ -1,10 +1,11 @@
 //! [`Trace`]: how precision follows numbers back (level 2): `mark_precise: frame0: …`.
 
 use super::path::LogState;
-use super::state::{FrameText, Shown};
+use super::state::{FrameText, Known, Shown};
 use super::{Log, LogLevel};
+use crate::env::Env;
 use crate::pre::{MapTable, Program};
-use crate::state::Frame;
+use crate::state::VerifierState;
 use core::fmt;
 use skep_abi::insn::disasm::disasm;
 
@@ -12,6 +13,7 @@ use skep_abi::insn::disasm::disasm;
 pub(crate) struct Trace<'a> {
     log: Option<&'a mut Log>,
     state: &'a LogState,
+    env: &'a dyn Env,
 }
 
 /// Registers and stack slots as bit masks.
@@ -40,8 +42,8 @@ impl fmt::Display for Masks {
 }
 
 impl<'a> Trace<'a> {
-    pub(crate) fn new(log: &'a mut Log, state: &'a LogState) -> Trace<'a> {
-        Trace { log: (log.level() == LogLevel::Full).then_some(log), state }
+    pub(crate) fn new(log: &'a mut Log, state: &'a LogState, env: &'a dyn Env) -> Trace<'a> {
+        Trace { log: (log.level() == LogLevel::Full).then_some(log), state, env }
     }
 
     fn put(&mut self, args: fmt::Arguments<'_>) {
@@ -70,11 +72,16 @@ impl<'a> Trace<'a> {
     }
 
     /// What matters in a frame of a kept state and was not known to.
-    pub(crate) fn parent(&mut self, maps: &MapTable, number: u8, frame: &Frame, wanted: Masks) {
-        if self.log.is_none() {
-            return;
-        }
-        let state = FrameText { frame, number, shown: Shown::ALL, maps };
+    pub(crate) fn parent(
+        &mut self,
+        maps: &MapTable,
+        state: &VerifierState,
+        number: u8,
+        wanted: Masks,
+    ) {
+        let (Some(frame), true) = (state.frame(number), self.log.is_some()) else { return };
+        let known = Known { maps, env: self.env };
+        let state = FrameText { frame, number, shown: Shown::ALL, held: &state.held, known };
         self.put(format_args!("mark_precise: frame{number}: parent state {wanted}: {state}\n"));
     }
 

@@ -1,16 +1,40 @@
 //! Registers and stack slots in the notation of 6.18's log (`print_verifier_state`).
 
 use crate::domain::LogNum;
+use crate::env::Env;
 use crate::pre::{MapId, MapTable};
-use crate::state::{ByteKind, Frame, PacketRange, RegKind, RegState, StackSlot};
-use core::fmt;
+use crate::state::ptr::{BtfOwner, BtfType, DynptrKind};
+use crate::state::stack::IterState;
+use crate::state::{
+    ByteKind, Frame, Held, PacketRange, PtrFlags, RegKind, RegState, SlotObject, StackSlot,
+};
+use core::fmt::{self, Display as _};
+use skep_btf::TypeId;
+
+/// What gives numbers their names.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) maps: &'a MapTable,
+    pub(crate) env: &'a dyn Env,
+}
+
+impl<'a> Known<'a> {
+    fn type_name(self, ty: BtfType) -> &'a str {
+        let btf = match ty.btf {
+            BtfOwner::Kernel => self.env.kernel_btf(),
+            BtfOwner::Module(at) => self.env.module_btf(at),
+            BtfOwner::Program => self.env.btf(),
+        };
+        btf.and_then(|b| b.type_by_id(TypeId(ty.id))).map_or("", |t| t.name())
+    }
+}
 
 /// One register as the log shows it.
 pub(crate) struct RegText<'a> {
     pub(crate) reg: &'a RegState,
     /// Frame whose register it is.
     pub(crate) frame: u8,
-    pub(crate) maps: &'a MapTable,
+    pub(crate) known: Known<'a>,
 }
 
 /// Writes `a=1,b=2`: puts a comma between attributes.
@@ -42,7 +66,7 @@ impl fmt::Display for RegText<'_> {
                 return LogNum::Signed(v).fmt(f);
             }
         }
-        write!(f, "{}", r.type_text())?;
+        r.type_text().fmt(f)?;
         if let RegKind::Stack(n) = r.kind {
             if n != self.frame {
                 write!(f, "[{n}]")?;
@@ -50,6 +74,11 @@ impl fmt::Display for RegText<'_> {
             if let Some(v) = r.num.const_value() {
                 return signed((v as i64).wrapping_add(r.off.into())).fmt(f);
             }
+        }
+        match r.kind {
+            RegKind::Arena => return Ok(()),
+            RegKind::Btf(ty) => f.write_str(self.known.type_name(ty))?,
+            _ => {}
         }
         f.write_str("(")?;
         let mut attrs = Attrs { f, sep: "" };
@@ -92,7 +121,10 @@ impl RegText<'_> {
         if r.ref_id != 0 {
             a.put(format_args!("ref_obj_id={}", r.ref_id))?;
         }
-        if let Some(m) = self.map().and_then(|m| self.maps.get(m)) {
+        if r.flags.has(PtrFlags::NON_OWN) {
+            a.put(format_args!("non_own_ref"))?;
+        }
+        if let Some(m) = self.map().and_then(|m| self.known.maps.get(m)) {
             if !m.props.name.is_empty() {
                 a.put(format_args!("map={}", m.props.name))?;
             }
@@ -106,6 +138,11 @@ impl RegText<'_> {
             Some(PacketRange::AtEnd) => a.put(format_args!("r=0xffffffffffffffff"))?,
             Some(PacketRange::BeyondEnd) => a.put(format_args!("r=0xfffffffffffffffe"))?,
             None => {}
+        }
+        match r.kind {
+            RegKind::Mem(size) => a.put(format_args!("sz={}", LogNum::Unsigned(size.into())))?,
+            RegKind::Dynptr(kind) => a.put(format_args!("type={}", dynptr(kind)))?,
+            _ => {}
         }
         match r.num.const_value() {
             Some(0) => Ok(()),
@@ -135,7 +172,55 @@ pub(crate) struct FrameText<'a> {
     pub(crate) frame: &'a Frame,
     pub(crate) number: u8,
     pub(crate) shown: Shown,
-    pub(crate) maps: &'a MapTable,
+    pub(crate) held: &'a Held,
+    pub(crate) known: Known<'a>,
+}
+
+impl FrameText<'_> {
+    fn slot(&self, f: &mut fmt::Formatter<'_>, n: usize, slot: &StackSlot) -> fmt::Result {
+        let at = (n + 1) * 8;
+        match slot.object {
+            SlotObject::None | SlotObject::Irq { .. } => {
+                write!(f, " fp-{at}={}", bytes(slot))?;
+                match slot.spill() {
+                    Some(reg) => RegText { reg, frame: self.number, known: self.known }.fmt(f),
+                    None => Ok(()),
+                }
+            }
+            SlotObject::Dynptr { kind, is_first: true, .. } => {
+                write!(f, " fp-{at}=dynptr_{}(", dynptr(kind))?;
+                let mut attrs = Attrs { f, sep: "" };
+                for (name, id) in [("id", slot.reg.id), ("ref_id", slot.reg.ref_id)] {
+                    if id != 0 {
+                        attrs.put(format_args!("{name}={id}"))?;
+                    }
+                }
+                f.write_str(")")
+            }
+            SlotObject::Iter { ty, is_first: true, state, depth } => {
+                let name = self.known.type_name(ty);
+                let name = name.strip_prefix("bpf_iter_").unwrap_or(name);
+                let state = match state {
+                    IterState::Active => "active",
+                    IterState::Drained => "drained",
+                };
+                let id = slot.reg.ref_id;
+                write!(f, " fp-{at}=iter_{name}(ref_id={id},state={state},depth={depth})")
+            }
+            // Told with the first.
+            SlotObject::Dynptr { .. } | SlotObject::Iter { .. } => Ok(()),
+        }
+    }
+}
+
+fn dynptr(kind: DynptrKind) -> &'static str {
+    match kind {
+        DynptrKind::Local => "local",
+        DynptrKind::Ringbuf => "ringbuf",
+        DynptrKind::Skb => "skb",
+        DynptrKind::Xdp => "xdp",
+        DynptrKind::SkbMeta => "skb_meta",
+    }
 }
 
 impl fmt::Display for FrameText<'_> {
@@ -143,7 +228,7 @@ impl fmt::Display for FrameText<'_> {
         if self.number != 0 {
             write!(f, " frame{}:", self.number)?;
         }
-        let text = |reg| RegText { reg, frame: self.number, maps: self.maps };
+        let text = |reg| RegText { reg, frame: self.number, known: self.known };
         for (n, reg) in self.frame.regs.iter().enumerate() {
             if reg.kind != RegKind::NotInit && self.shown.regs >> n & 1 != 0 {
                 write!(f, " R{n}={}", text(reg))?;
@@ -154,10 +239,15 @@ impl fmt::Display for FrameText<'_> {
             if !is_set || self.shown.slots >> n & 1 == 0 {
                 continue;
             }
-            write!(f, " fp-{}={}", (n + 1) * 8, bytes(slot))?;
-            if let Some(reg) = slot.spill() {
-                text(reg).fmt(f)?;
-            }
+            self.slot(f, n, slot)?;
+        }
+        let mut ids = self.held.items.iter().map(|item| item.id).filter(|id| *id != 0);
+        if let Some(first) = ids.next() {
+            write!(f, " refs={first}")?;
+            ids.try_for_each(|id| write!(f, ",{id}"))?;
+        }
+        if self.frame.callback.is_some() {
+            f.write_str(" cb")?;
         }
         Ok(())
     }

@@ -245,9 +245,7 @@ impl Wanted {
                     }
                 }
             }
-            if let Some(frame) = state.frames.get(f) {
-                trace.parent(&prog.maps, f as u8, frame, self.masks(f as u8));
-            }
+            trace.parent(&prog.maps, state, f as u8, self.masks(f as u8));
         }
         changed
     }
@@ -375,7 +373,7 @@ impl Walk<'_> {
         wanted.add(place);
         // The last step is the instruction in hand, which has not changed the register yet.
         let before = self.history.split_last().map_or(&[][..], |(_, rest)| rest);
-        let mut trace = Trace::new(self.log, &self.log_state);
+        let mut trace = Trace::new(self.log, &self.log_state, self.env);
         let at = (self.idx, depth);
         walk_back(&mut self.kept, &self.prog, wanted, before, self.parent, at, &mut trace);
     }

@@ -127,7 +127,7 @@ impl Walk<'_> {
             k.hits += 1;
         }
         let at = (self.idx, self.cur.cur_idx() as u8);
-        let mut trace = Trace::new(self.log, &self.log_state);
+        let mut trace = Trace::new(self.log, &self.log_state, self.env);
         propagate(&mut self.kept, &self.prog, by, &self.history, self.parent, at, &mut trace);
         propagate_reads(&mut self.kept, by, &self.written, self.parent);
         if closes_loop {
@@ -160,18 +160,19 @@ impl Walk<'_> {
                 }
             }
         }
-        self.drop_single_ids();
+        let mut state = self.cur.clone();
+        self.drop_single_ids(&mut state);
         let history = core::mem::take(&mut self.history);
         let written = core::mem::take(&mut self.written);
-        let id = self.kept.add(self.cur.clone(), self.idx, self.parent, history, written);
+        let id = self.kept.add(state, self.idx, self.parent, history, written);
         self.parent = Some(id);
     }
 
     /// Numbers whose id no other shares lose it, so that more states are alike (`clear_singular_ids`).
-    fn drop_single_ids(&mut self) {
+    fn drop_single_ids(&mut self, state: &mut VerifierState) {
         let mut seen = core::mem::take(&mut self.id_counts);
         seen.clear();
-        for r in self.cur.frames.iter().flat_map(|f| f.values()) {
+        for r in state.frames.iter().flat_map(|f| f.values()) {
             if r.is_scalar() && r.id != 0 {
                 match seen.iter_mut().find(|(id, _)| *id == r.id) {
                     Some((_, n)) => *n += 1,
@@ -183,7 +184,7 @@ impl Walk<'_> {
             let is_single = |r: &RegState| {
                 r.is_scalar() && r.id != 0 && seen.iter().any(|(id, n)| *id == r.id && *n == 1)
             };
-            self.cur.update_regs(is_single, RegState::unlink);
+            state.update_regs(is_single, RegState::unlink);
         }
         self.id_counts = seen;
     }
@@ -209,7 +210,7 @@ impl Walk<'_> {
     fn finish_loop(&mut self, id: StateId) {
         let returns = self.kept.loops.finish(id);
         let mut changed = !returns.is_empty();
-        let mut trace = Trace::new(self.log, &self.log_state);
+        let mut trace = Trace::new(self.log, &self.log_state, self.env);
         while changed {
             changed = false;
             for r in &returns {

@@ -132,8 +132,8 @@ impl fmt::Display for TypeText {
             (PtrFlags::RINGBUF, "ringbuf_"),
             (PtrFlags::USER, "user_"),
             (PtrFlags::PERCPU, "percpu_"),
-            (PtrFlags::UNTRUSTED, "untrusted_"),
             (PtrFlags::RCU, "rcu_"),
+            (PtrFlags::UNTRUSTED, "untrusted_"),
             (PtrFlags::TRUSTED, "trusted_"),
         ];
         for (_, text) in prefixes.iter().filter(|(flag, _)| self.flags.has(*flag)) {
