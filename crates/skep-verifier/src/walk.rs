@@ -159,6 +159,7 @@ impl<'a> Walk<'a> {
                 is_speculative: false,
                 may_goto_depth: 0,
                 callback_unroll_depth: 0,
+                in_sleepable: false,
             },
             parent: None,
             history: Vec::new(),

@@ -56,7 +56,7 @@ impl Walk<'_> {
     }
 
     fn push_callback(&mut self, mut callee: Frame, subprog: u16) -> Res<()> {
-        callee.callback = Some(CallbackFrame { ret_range: (0, 1) });
+        callee.callback = Some(CallbackFrame { ret_range: (0, 1), is_locked: false });
         let mut state = self.cur.clone();
         state.callback_unroll_depth = state.callback_unroll_depth.saturating_add(1);
         let caller = state.cur_mut();

@@ -18,7 +18,7 @@ use skep_abi::insn::{Reg, Size, Width};
 
 pub(crate) use ctx::field_at;
 pub(crate) use region::ZeroSize;
-pub(crate) use stack::RawFill;
+pub(crate) use stack::{RawFill, slot_of};
 
 /// Whether an access must be aligned beyond what the pointer's kind demands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

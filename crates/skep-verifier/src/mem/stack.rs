@@ -1,6 +1,6 @@
 //! The stack: spills and fills at fixed offsets, and what stays known under variable ones.
 
-use super::{Direction, Exact, Extend, HelperMem, MemAccess, Value, ZeroSize};
+use super::{Align, Direction, Exact, Extend, HelperMem, MemAccess, Value, ZeroSize};
 use crate::domain::Scalar;
 use crate::env::MemAccess as HelperAccess;
 use crate::insn::MAX_VAR_OFF;
@@ -40,6 +40,11 @@ fn locate(off: i64) -> (usize, usize) {
     let from_bottom = (off + MAX_STACK).clamp(0, MAX_STACK - 1);
     let slot = 63 - from_bottom / 8;
     (slot as usize, (from_bottom % 8) as usize)
+}
+
+/// Slot number of an offset from the top of a frame, in bytes; what is out of the frame counts as its bottom.
+pub(crate) fn slot_of(off: i64) -> usize {
+    locate(off).0
 }
 
 fn byte_at(frame: &Frame, off: i64) -> ByteKind {
@@ -87,6 +92,14 @@ impl Walk<'_> {
         }
         let var_off = ptr.num.var_off;
         Err(RejectKind::StackBoundsVar { dir, reg, var_off, off, size }.into())
+    }
+
+    /// A kernel function writes the eight bytes that a stack pointer names.
+    pub(crate) fn access_stack_slot(&mut self, r: Reg) -> Res<()> {
+        let ptr = *self.cur.reg(r);
+        let RegKind::Stack(frame) = ptr.kind else { return Err(Stop::Bug("not a stack pointer")) };
+        let access = MemAccess { base: r, off: 0, size: Size::DW, align: Align::Natural };
+        self.access_stack(frame, &ptr, access, Direction::Write { value: Value::Unknown })
     }
 
     pub(super) fn access_stack(

@@ -14,6 +14,7 @@ use crate::log::Log;
 use crate::prog::LoadRequest;
 use crate::reject::{ProgReject, Reject, VerifyError};
 use skep_abi::insn::{CallTarget, Imm64, Insn};
+use skep_abi::uapi::BPF_F_SLEEPABLE;
 
 pub(crate) use records::{Records, has_lock};
 pub(crate) use resolve::{MapId, MapTable};
@@ -38,6 +39,8 @@ pub(crate) struct Program {
     pub(crate) maps: MapTable,
     /// Special members of what it can allocate.
     pub(crate) records: Records,
+    /// Whether it may sleep.
+    pub(crate) is_sleepable: bool,
 }
 
 /// Flags of a slot that `cfg` finds.
@@ -133,8 +136,19 @@ pub(crate) fn prepare(
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
     subprog::check_abnormal_return(&insns, &subprogs)?;
     let maps = resolve::resolve_maps(&insns, env)?;
+    let is_sleepable = env.prog_type().sleepable || req.flags & BPF_F_SLEEPABLE != 0;
     let records = Records::find(&insns, &maps, env);
     let marks = cfg::check(&insns, &subprogs, env)?;
     let (live_before, touched) = liveness::registers(&insns, env);
-    Ok(Program { insns, subprogs, subprog_of, marks, live_before, touched, maps, records })
+    Ok(Program {
+        insns,
+        subprogs,
+        subprog_of,
+        marks,
+        live_before,
+        touched,
+        maps,
+        records,
+        is_sleepable,
+    })
 }

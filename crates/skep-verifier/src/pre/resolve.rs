@@ -9,6 +9,13 @@ use skep_abi::insn::{Imm64, Insn, decode};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub(crate) struct MapId(u16);
 
+impl MapId {
+    /// The number alone.
+    pub(crate) fn number(self) -> u16 {
+        self.0
+    }
+}
+
 /// One map that the program can come to hold.
 #[derive(Debug)]
 pub(crate) struct MapEntry {

@@ -89,7 +89,7 @@ impl Compare<'_> {
         idx: u32,
         first_temp_id: u32,
     ) -> bool {
-        if old.frames.len() != cur.frames.len() {
+        if old.frames.len() != cur.frames.len() || old.in_sleepable != cur.in_sleepable {
             return false;
         }
         // SOUND: what was proved of a speculative path leaves out what a barrier would stop.

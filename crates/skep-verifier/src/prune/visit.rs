@@ -76,6 +76,9 @@ impl Walk<'_> {
             if is_open {
                 let may_goto_moved = k.state.may_goto_depth != self.cur.may_goto_depth;
                 let same_unroll = k.state.callback_unroll_depth == self.cur.callback_unroll_depth;
+                // Another entry into a callback that is called later may well look like the one before.
+                let async_entry = |s: &VerifierState| s.frames.first().map_or(0, |f| f.async_entry);
+                let same_entry = async_entry(&k.state) == async_entry(&self.cur);
                 // SOUND: an unfinished state may cover only where the loop is left by a bound of its own
                 // (the budget of may_goto, the count of a helper); see `loops`.
                 let bounded = (marks.has(Marks::MAY_GOTO) && may_goto_moved)
@@ -83,7 +86,10 @@ impl Walk<'_> {
                 if bounded && self.covers(id, Exactness::Within) {
                     return Ok(Found::Covered { by: id, closes_loop: true });
                 }
-                let may_spin = !marks.has(Marks::CALLS_CALLBACK) && !may_goto_moved && same_unroll;
+                let may_spin = same_entry
+                    && !marks.has(Marks::CALLS_CALLBACK)
+                    && !may_goto_moved
+                    && same_unroll;
                 if may_spin && self.covers(id, Exactness::Exact) {
                     let old = self.kept.get(id).map(|k| k.state.clone());
                     if let Some(old) = old {

@@ -15,6 +15,51 @@ kinds! {
         "{doing} cannot be used inside bpf_rcu_read_lock-ed region";
     InPreempt { doing: &'static str } = EINVAL,
         "{doing} cannot be used inside bpf_preempt_disable-ed region";
+
+    // Locks.
+    LockVariable { reg: u8, lock: &'static str } = EINVAL,
+        "R{reg} doesn't have constant offset. {lock}_lock has to be at the constant offset";
+    LockNoBtf { name: String, lock: &'static str } = EINVAL,
+        "map '{name}' has to have BTF in order to use {lock}_lock";
+    NoLock { what: &'static str, name: String, lock: &'static str } = EINVAL,
+        "{what} '{name}' has no valid {lock}_lock";
+    LockOffset { off: i64, lock: &'static str, at: u32 } = EINVAL,
+        "off {off} doesn't point to 'struct {lock}_lock' that is at {at}";
+    TwoLocks { } = EINVAL, "Locking two bpf_spin_locks are not allowed";
+    SameLock { } = EINVAL, "Acquiring the same lock again, AA deadlock detected";
+    UnlockNothing { lock: &'static str } = EINVAL, "{lock}_unlock without taking a lock";
+    UnlockOther { lock: &'static str } = EINVAL, "{lock}_unlock of different lock";
+    UnlockOrder { lock: &'static str } = EINVAL, "{lock}_unlock cannot be out of order";
+    NotLocked { at: i64, root: &'static str, different: bool } = EINVAL,
+        "{}bpf_spin_lock at off={at} must be held for {root}",
+        if *different { "held lock and object are not in the same allocation\n" } else { "" };
+    LockInCallback { } = EACCES, "can't spin_{{lock,unlock}} in rbtree cb";
+    CallInLock { } = EINVAL, "function calls are not allowed while holding a lock";
+    GlobalInLock { } = EINVAL,
+        "global function calls are not allowed while holding a lock,\nuse static function instead";
+
+    // Sections.
+    SleepingHelper { name: &'static str, id: i32, place: &'static str } = EINVAL,
+        "sleepable helper bpf_{name}#{id} in {place}";
+    SleepingKfunc { name: String, place: &'static str } = EACCES,
+        "kernel func {name} is sleepable within {place}";
+    RcuInCallback { } = EACCES,
+        "Calling bpf_rcu_read_{{lock,unlock}} in unnecessary rbtree callback";
+    RcuNested { name: &'static str } = EINVAL, "nested rcu read lock (kernel function {name})";
+    RcuUnmatched { name: &'static str } = EINVAL, "unmatched rcu read unlock (kernel function {name})";
+    PreemptUnmatched { name: &'static str } = EINVAL,
+        "unmatched attempt to enable preemption (kernel function {name})";
+    GlobalSleeps { } = EINVAL,
+        "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context";
+    IrqNotStack { arg: u8 } = EINVAL, "arg#{arg} doesn't point to an irq flag on stack";
+    IrqVariable { wants: &'static str, arg: u8 } = EINVAL,
+        "irq_flag has to be at a constant offset\nexpected {wants} irq flag as arg#{arg}";
+    IrqNotFree { arg: u8 } = EINVAL, "expected uninitialized irq flag as arg#{arg}";
+    IrqNotSaved { arg: u8 } = EINVAL, "expected an initialized irq flag as arg#{arg}";
+    IrqOther { flag: &'static str, used: &'static str } = EINVAL,
+        "irq flag acquired by {flag} kfuncs cannot be restored with {used} kfuncs";
+    IrqOrder { id: u32, at: u32 } = EACCES,
+        "cannot restore irq state out of order, expected id={id} acquired at insn_idx={at}";
 }
 
 /// References that were not given back: id and slot of each.

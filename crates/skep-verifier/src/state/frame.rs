@@ -9,6 +9,8 @@ use skep_abi::insn::Reg;
 pub(crate) struct CallbackFrame {
     /// Inclusive range of its result.
     pub(crate) ret_range: (i64, i64),
+    /// Whether the caller holds a lock meanwhile.
+    pub(crate) is_locked: bool,
 }
 
 /// One activation of a function (`struct bpf_func_state`).
@@ -26,6 +28,8 @@ pub(crate) struct Frame {
     pub(crate) callback: Option<CallbackFrame>,
     /// How often this frame's current helper call has called back.
     pub(crate) callback_depth: u32,
+    /// Of a callback that is called later, after the program: which entry into one it is; 0 for none.
+    pub(crate) async_entry: u32,
 }
 
 impl Frame {
@@ -33,7 +37,15 @@ impl Frame {
     pub(crate) fn new(subprog: u16, callsite: u32, fp: RegState) -> Frame {
         let mut regs = [RegState::NOT_INIT; Reg::COUNT];
         regs[Reg::R10.index()] = fp;
-        Frame { regs, stack: Vec::new(), callsite, subprog, callback: None, callback_depth: 0 }
+        Frame {
+            regs,
+            stack: Vec::new(),
+            callsite,
+            subprog,
+            callback: None,
+            callback_depth: 0,
+            async_entry: 0,
+        }
     }
 
     /// Makes sure that the slot exists.

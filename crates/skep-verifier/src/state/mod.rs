@@ -55,6 +55,8 @@ pub(crate) struct VerifierState {
     pub(crate) may_goto_depth: u32,
     /// How many callbacks were entered on this path.
     pub(crate) callback_unroll_depth: u32,
+    /// Whether it is in a callback that may sleep although the program may not.
+    pub(crate) in_sleepable: bool,
 }
 
 impl VerifierState {
