@@ -8,6 +8,7 @@ mod captures;
 mod ci;
 mod differential;
 mod objects;
+mod selftests;
 mod soundness;
 mod uapi;
 
@@ -29,6 +30,8 @@ enum Command {
     Differential(differential::Args),
     /// Open objects with Skep and with libbpf and compare.
     Objects(objects::Args),
+    /// Load the kernel's self-tests with Skep and with the live kernel and compare.
+    Selftests(selftests::Args),
     /// Run random programs that the verifier accepts, with every access checked.
     Soundness(soundness::Args),
     /// Generate crates/skep-abi/src/uapi.rs from the running kernel's BTF.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Differential(args) => differential::run(&args),
         Command::Objects(args) => objects::run(&args),
+        Command::Selftests(args) => selftests::run(&args),
         Command::Soundness(args) => soundness::run(&args),
         Command::Uapi(args) => uapi::run(&args),
     };

@@ -15,6 +15,7 @@ use crate::say;
 const JOBS: usize = 2;
 const CLANG: &str = "clang-19";
 /// Debian packages that hold prebuilt objects.
+#[cfg(feature = "oracle")]
 const PACKAGES: &[&str] = &[
     "udev-hid-bpf",
     "ir-keytable",
@@ -26,15 +27,15 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// What building gave.
-pub(super) struct Built {
+pub(crate) struct Built {
     /// The objects, by name.
-    pub(super) objects: Vec<PathBuf>,
+    pub(crate) objects: Vec<PathBuf>,
     /// Sources that do not compile, with the first error.
-    pub(super) failed: Vec<(String, String)>,
+    pub(crate) failed: Vec<(String, String)>,
 }
 
 /// Builds all programs of the self-tests; keeps what is there.
-pub(super) fn selftests(source: &Path, work: &Path) -> Result<Built, Box<dyn Error>> {
+pub(crate) fn selftests(source: &Path, work: &Path) -> Result<Built, Box<dyn Error>> {
     let include = work.join("include");
     let out = work.join("selftests");
     fs::create_dir_all(include.join("bpf"))?;
@@ -72,7 +73,7 @@ fn stem(path: &Path) -> String {
 }
 
 /// All `.o` files below a directory.
-fn objects_in(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+pub(crate) fn objects_in(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut out = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
@@ -177,6 +178,7 @@ fn compile(file: &Path, source: &Path, include: &Path, out: &Path) -> Result<(),
 }
 
 /// Downloads the packages and finds the objects in them; also the packages that this Debian does not have.
+#[cfg(feature = "oracle")]
 pub(super) fn packages(work: &Path) -> Result<Built, Box<dyn Error>> {
     let dir = work.join("debs");
     fs::create_dir_all(&dir)?;

@@ -3,10 +3,10 @@
 //! libbpf is the oracle; it is built only with the cargo feature `oracle`, since it needs libelf and zlib.
 //! Prepares objects in the live kernel, so it needs root.
 
-#[cfg(feature = "oracle")]
-mod build;
+pub(crate) mod build;
 #[cfg(feature = "oracle")]
 mod facts;
+pub(crate) mod host;
 #[cfg(feature = "oracle")]
 mod oracle;
 #[cfg(feature = "oracle")]

@@ -11,8 +11,9 @@ use skep_elf::Object;
 use super::Args;
 use super::build::{self, Built};
 use super::facts::{self, Facts};
+use super::host::Host;
 use super::oracle::{Oracle, Programs, Sizes};
-use super::ours::{self, Host};
+use super::ours;
 use crate::say;
 
 /// Differences that are known, each with its reason.

@@ -1,5 +1,6 @@
 //! [`KernelMap`]: a map of the live kernel.
 
+use super::prog::KernelBtf;
 use super::sys::{Attr, bpf, bpf_fd};
 use skep_abi::Errno;
 use skep_maps::MapSpec;
@@ -22,12 +23,35 @@ pub struct KernelMap {
     key_size: usize,
 }
 
+/// Types of a map's elements, and the template of a map of maps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MapTypes<'a> {
+    /// Where the types are.
+    pub btf: Option<&'a KernelBtf>,
+    /// Type of the key, with `btf`.
+    pub key_id: u32,
+    /// Type of the value, with `btf`.
+    pub value_id: u32,
+    /// Type of the value in the kernel's own BTF, for struct_ops; 0 otherwise.
+    pub kernel_value_id: u32,
+    /// A map like those that the map will hold.
+    pub inner: Option<&'a KernelMap>,
+}
+
 impl KernelMap {
     /// `BPF_MAP_CREATE`.
     ///
     /// # Errors
     /// The kernel's.
     pub fn create(spec: &MapSpec) -> Result<KernelMap, Errno> {
+        KernelMap::create_with(spec, &MapTypes::default())
+    }
+
+    /// `BPF_MAP_CREATE`, with what the specification does not say.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn create_with(spec: &MapSpec, types: &MapTypes<'_>) -> Result<KernelMap, Errno> {
         let mut attr = Attr::new();
         attr.set_u32(0, spec.map_type);
         attr.set_u32(4, spec.key_size);
@@ -37,6 +61,15 @@ impl KernelMap {
         attr.set_u32(24, spec.numa_node);
         attr.set_name(28, &spec.name);
         attr.set_u64(64, spec.map_extra);
+        if let Some(inner) = types.inner {
+            attr.set_u32(20, inner.fd() as u32);
+        }
+        if let Some(btf) = types.btf {
+            attr.set_u32(48, btf.fd.as_raw_fd() as u32);
+            attr.set_u32(52, types.key_id);
+            attr.set_u32(56, types.value_id);
+        }
+        attr.set_u32(60, types.kernel_value_id);
         let fd = bpf_fd(MAP_CREATE, &mut attr)?;
         let value_size = spec.value_size as usize;
         // The per-CPU types: PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE.

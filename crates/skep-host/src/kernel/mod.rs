@@ -10,7 +10,7 @@ mod prog;
 mod sys;
 
 pub use classic::{ClassicSocket, seccomp_accepts};
-pub use map::{KernelMap, possible_cpus};
+pub use map::{KernelMap, MapTypes, possible_cpus};
 pub use privilege::{UnprivilegedBpf, unprivileged};
 pub use prog::{KernelBtf, KernelProg, LoadAttr, LoadError, TestRun, TestRunOutput};
 

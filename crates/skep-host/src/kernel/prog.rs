@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 const PROG_LOAD: u32 = 5;
 const BTF_LOAD: u32 = 18;
 const LOG_SIZE_BYTES: usize = 16 << 20;
+const BTF_LOG_SIZE_BYTES: usize = 1 << 20;
 const PROG_TEST_RUN: u32 = 10;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
 
@@ -36,14 +37,16 @@ pub struct LoadAttr<'a> {
     pub btf: Option<&'a KernelBtf>,
     /// First slot and BTF type id of each subprogram, with `btf`.
     pub func_info: &'a [(u32, u32)],
-    /// Source lines (`struct bpf_line_info`), with `btf`.
+    /// `struct bpf_line_info` records, with `btf`.
     pub line_info: &'a [[u32; 4]],
+    /// Type in the kernel's BTF that the program attaches to, or 0.
+    pub attach_btf_id: u32,
 }
 
 /// BTF in the live kernel; the descriptor is closed on drop.
 #[derive(Debug)]
 pub struct KernelBtf {
-    fd: OwnedFd,
+    pub(super) fd: OwnedFd,
 }
 
 impl KernelBtf {
@@ -52,13 +55,13 @@ impl KernelBtf {
     /// # Errors
     /// The kernel's errno with its log.
     pub fn load(data: &[u8]) -> Result<KernelBtf, LoadError> {
-        let mut log = vec![0u8; LOG_SIZE_BYTES];
+        let mut log = vec![0u8; BTF_LOG_SIZE_BYTES];
         let result = {
             let mut attr = Attr::new();
             attr.set_slice(0, data);
             attr.set_slice_mut(8, &mut log);
             attr.set_u32(16, data.len() as u32);
-            attr.set_u32(20, LOG_SIZE_BYTES as u32);
+            attr.set_u32(20, BTF_LOG_SIZE_BYTES as u32);
             attr.set_u32(24, 1);
             bpf_fd(BTF_LOAD, &mut attr)
         };
@@ -89,6 +92,7 @@ impl Default for LoadAttr<'_> {
             btf: None,
             func_info: &[],
             line_info: &[],
+            attach_btf_id: 0,
         }
     }
 }
@@ -189,6 +193,7 @@ impl KernelProg {
                     attr.set_u32(104, load.line_info.len() as u32);
                 }
             }
+            attr.set_u32(108, load.attach_btf_id);
             if !fds.is_empty() {
                 attr.set_slice(120, &fds);
             }

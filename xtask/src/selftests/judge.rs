@@ -1,0 +1,163 @@
+//! Compares the two answers to a case: [`judge`].
+
+use super::input::{Case, Mode, Source};
+use super::pattern::first_missing;
+use super::{native, ours};
+
+/// How the verdicts compare.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Class {
+    /// Both accept, or both reject.
+    Agree,
+    /// The kernel rejects what Skep accepts.
+    UnsafeAccept,
+    /// Skep rejects what the kernel accepts.
+    FalseReject,
+    /// Skep says that it does not do that yet.
+    Unsupported,
+    /// Skep contradicts itself or panics.
+    Bug,
+    /// It could not be put before the kernel.
+    NotAsked,
+}
+
+impl Class {
+    pub(super) const ALL: [Class; 6] = [
+        Class::Agree,
+        Class::UnsafeAccept,
+        Class::FalseReject,
+        Class::Unsupported,
+        Class::Bug,
+        Class::NotAsked,
+    ];
+
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Class::Agree => "agree",
+            Class::UnsafeAccept => "unsafe",
+            Class::FalseReject => "reject",
+            Class::Unsupported => "unsupported",
+            Class::Bug => "bug",
+            Class::NotAsked => "not-asked",
+        }
+    }
+}
+
+/// A difference on which nobody's verdict depends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Detail {
+    /// Both reject, with different errnos.
+    Errno,
+    /// An expected message that the kernel's log has is not in Skep's.
+    Message,
+    /// A run on Skep does not give what the test expects, or the kernel gives.
+    Retval,
+    /// Both reject, and the last lines of the logs differ.
+    Line,
+}
+
+impl Detail {
+    pub(super) const ALL: [Detail; 4] =
+        [Detail::Errno, Detail::Message, Detail::Retval, Detail::Line];
+
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Detail::Errno => "errno",
+            Detail::Message => "message",
+            Detail::Retval => "retval",
+            Detail::Line => "line",
+        }
+    }
+}
+
+/// How expectations of messages fare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Messages {
+    /// Whether the test expects any that the kernel's log has.
+    pub(super) expected: bool,
+    /// Whether Skep's log has them.
+    pub(super) here: bool,
+}
+
+/// A judged case.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) id: String,
+    pub(super) source: Source,
+    pub(super) mode: Mode,
+    pub(super) file: String,
+    pub(super) class: Class,
+    pub(super) details: Vec<(Detail, String)>,
+    pub(super) messages: Messages,
+    /// Runs that were compared.
+    pub(super) runs: usize,
+    /// Why the difference is known.
+    pub(super) known: Option<String>,
+    pub(super) kernel: native::Answer,
+    pub(super) here: ours::Answer,
+}
+
+/// Compares.
+pub(super) fn judge(case: &Case, kernel: native::Answer, here: ours::Answer) -> Line {
+    let class = class(&kernel, &here);
+    let mut details = Vec::new();
+    let mut messages = Messages::default();
+    let mut runs = 0;
+    if class == Class::Agree {
+        let agreed = case.expect.accepted == Some(kernel.errno == 0);
+        if agreed && !case.expect.messages.is_empty() {
+            messages.expected = first_missing(&case.expect.messages, &kernel.log).is_none();
+        }
+        if messages.expected {
+            let missing = first_missing(&case.expect.messages, &here.log);
+            messages.here = missing.is_none();
+            if let Some(missing) = missing {
+                details.push((Detail::Message, format!("not there: {}", missing.text)));
+            }
+        }
+        if let ours::Verdict::Rejected(errno) = here.verdict {
+            if errno != kernel.errno {
+                details.push((Detail::Errno, format!("{errno} here, {} there", kernel.errno)));
+            }
+            let (a, b) = (last_line(&here.log), last_line(&kernel.log));
+            if a != b {
+                details.push((Detail::Line, format!("'{a}' here, '{b}' there")));
+            }
+        }
+        for ((want, there), here) in case.expect.runs.iter().zip(&kernel.runs).zip(&here.runs) {
+            let Ok(there) = there else { continue };
+            runs += 1;
+            match here {
+                Ok(here) if want.retval.is_none() || here == there => {}
+                Ok(here) => {
+                    details.push((Detail::Retval, format!("{here} here, {there} there")));
+                }
+                Err(why) => details.push((Detail::Retval, format!("{why}; {there} there"))),
+            }
+        }
+    }
+    let (id, file) = (case.id(), case.file.clone());
+    let (source, mode) = (case.source, case.mode);
+    Line { id, source, mode, file, class, details, messages, runs, known: None, kernel, here }
+}
+
+fn class(kernel: &native::Answer, here: &ours::Answer) -> Class {
+    if kernel.not_asked.is_some() {
+        return Class::NotAsked;
+    }
+    match (&here.verdict, kernel.errno) {
+        (ours::Verdict::Bug(_), _) => Class::Bug,
+        (ours::Verdict::Unsupported(_), _) => Class::Unsupported,
+        (ours::Verdict::Accepted, 0) | (ours::Verdict::Rejected(_), 1..) => Class::Agree,
+        (ours::Verdict::Accepted, _) => Class::UnsafeAccept,
+        (ours::Verdict::Rejected(_), _) => Class::FalseReject,
+    }
+}
+
+/// The last line that is not about statistics.
+pub(super) fn last_line(log: &str) -> &str {
+    const STATS: [&str; 4] =
+        ["processed ", "verification time ", "stack depth ", "mark_precise: "];
+    let lines = log.lines().rev().filter(|l| !l.trim().is_empty());
+    lines.filter(|l| !STATS.iter().any(|s| l.starts_with(s))).map(str::trim_end).next().unwrap_or("")
+}
