@@ -51,8 +51,8 @@ impl Cache {
         for insn in &load.insns {
             hash.add(&insn.to_le_bytes());
         }
-        let numbers =
-            [load.prog_type, load.attach_type, load.flags, load.attach_btf_id].map(u32::to_ne_bytes);
+        let numbers = [load.prog_type, load.attach_type, load.flags, load.attach_btf_id]
+            .map(u32::to_ne_bytes);
         hash.add(numbers.as_flattened());
         hash.add(format!("{}/{}", load.license, load.name).as_bytes());
         hash.add(format!("{:?}{:?}", load.func_info, load.line_info).as_bytes());

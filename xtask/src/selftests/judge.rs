@@ -156,8 +156,11 @@ fn class(kernel: &native::Answer, here: &ours::Answer) -> Class {
 
 /// The last line that is not about statistics.
 pub(super) fn last_line(log: &str) -> &str {
-    const STATS: [&str; 4] =
-        ["processed ", "verification time ", "stack depth ", "mark_precise: "];
+    const STATS: [&str; 4] = ["processed ", "verification time ", "stack depth ", "mark_precise: "];
     let lines = log.lines().rev().filter(|l| !l.trim().is_empty());
-    lines.filter(|l| !STATS.iter().any(|s| l.starts_with(s))).map(str::trim_end).next().unwrap_or("")
+    lines
+        .filter(|l| !STATS.iter().any(|s| l.starts_with(s)))
+        .map(str::trim_end)
+        .next()
+        .unwrap_or("")
 }

@@ -118,9 +118,8 @@ fn run_here(args: &Args) -> Result<(), Box<dyn Error>> {
 
 /// All cases, and what cannot be one.
 fn cases(args: &Args) -> Result<(Vec<Case>, Vec<NotLoadable>), Box<dyn Error>> {
-    let wants = |source: Source| {
-        args.sources.is_empty() || args.sources.iter().any(|s| s == source.text())
-    };
+    let wants =
+        |source: Source| args.sources.is_empty() || args.sources.iter().any(|s| s == source.text());
     let host = Host::read()?;
     let (mut cases, mut not_loadable) = (Vec::new(), Vec::new());
     if wants(Source::Array) {

@@ -120,13 +120,17 @@ fn load_all(load: &Load, mode: Mode, log_level: u32) -> Result<(Answer, Option<L
         .iter()
         .map(|h| {
             let insns = with_fds(&h.insns, &fd_of);
-            let attr = LoadAttr { prog_type: h.prog_type, insns: &insns, name: "", ..LoadAttr::default() };
-            KernelProg::load(&attr).map_err(|e| format!("a program for a program array: {}", e.errno))
+            let attr =
+                LoadAttr { prog_type: h.prog_type, insns: &insns, name: "", ..LoadAttr::default() };
+            KernelProg::load(&attr)
+                .map_err(|e| format!("a program for a program array: {}", e.errno))
         })
         .collect::<Result<Vec<_>, _>>()?;
     for (i, map) in load.maps.iter().enumerate() {
         for (key, index) in &map.programs {
-            let (Some(Some(array)), Some(prog)) = (maps.get(i), helpers.get(*index)) else { continue };
+            let (Some(Some(array)), Some(prog)) = (maps.get(i), helpers.get(*index)) else {
+                continue;
+            };
             array
                 .update(&key.to_ne_bytes(), &prog.fd().to_ne_bytes(), 0)
                 .map_err(|e| format!("filling a program array: {e}"))?;

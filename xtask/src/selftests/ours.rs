@@ -125,9 +125,9 @@ fn refused(error: &LoadError) -> Answer {
                 },
                 VerifyError::Internal(b) => bug(b.to_string()),
             };
-            let insns = log.rsplit_once("processed ").and_then(|(_, rest)| {
-                rest.split(' ').next().and_then(|n| n.parse().ok())
-            });
+            let insns = log
+                .rsplit_once("processed ")
+                .and_then(|(_, rest)| rest.split(' ').next().and_then(|n| n.parse().ok()));
             Answer { log: log.clone(), insns: insns.unwrap_or(0), ..answer }
         }
         LoadErrorKind::Map(_)

@@ -72,17 +72,11 @@ pub(super) fn first_missing<'a>(patterns: &'a [Pattern], log: &str) -> Option<&'
     None
 }
 
-fn matches(
-    nodes: &[Node],
-    text: &[u8],
-    at: usize,
-    then: &mut dyn FnMut(usize) -> bool,
-) -> bool {
+fn matches(nodes: &[Node], text: &[u8], at: usize, then: &mut dyn FnMut(usize) -> bool) -> bool {
     let Some((first, rest)) = nodes.split_first() else { return then(at) };
     let byte = text.get(at).copied();
-    let one = |ok: bool, then: &mut dyn FnMut(usize) -> bool| {
-        ok && matches(rest, text, at + 1, then)
-    };
+    let one =
+        |ok: bool, then: &mut dyn FnMut(usize) -> bool| ok && matches(rest, text, at + 1, then);
     match first {
         Node::Byte(b) => one(byte == Some(*b), then),
         Node::Any => one(byte.is_some_and(|b| b != b'\n'), then),
@@ -99,9 +93,9 @@ fn matches(
             let ok = byte.is_none_or(|b| b == b'\n');
             ok && matches(rest, text, at, then)
         }
-        Node::Choice(choices) => choices
-            .iter()
-            .any(|c| matches(c, text, at, &mut |end| matches(rest, text, end, then))),
+        Node::Choice(choices) => {
+            choices.iter().any(|c| matches(c, text, at, &mut |end| matches(rest, text, end, then)))
+        }
         Node::Repeat { node, min, max } => {
             repeat(node, (*min, *max), text, at, &mut |end| matches(rest, text, end, then))
         }

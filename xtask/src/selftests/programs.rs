@@ -34,9 +34,8 @@ pub(super) fn cases(
         let (file, program) = (file.clone(), program.to_owned());
         not_loadable.push(NotLoadable { file, program, reason });
     };
-    let opened = fs::read(path)
-        .map_err(|e| e.to_string())
-        .and_then(|bytes| host.open(&file, &bytes));
+    let opened =
+        fs::read(path).map_err(|e| e.to_string()).and_then(|bytes| host.open(&file, &bytes));
     let object = match opened {
         Ok(object) => object,
         Err(error) => return skip("", error),
@@ -64,6 +63,8 @@ pub(super) fn cases(
         let is_test = tags.is_test_here();
         let flags = if is_test { tags.flags(def.flags) } else { def.flags };
         let load = Arc::new(load(def, &object, &maps, flags, attach_btf_id));
+        // Types may only be loaded with privileges; libbpf goes on without.
+        let untyped = Arc::new(without_types(&load));
         let modes = if is_test { tags.modes() } else { vec![Mode::Privileged] };
         for mode in modes {
             let takes_packet = def.prog_type != BPF_PROG_TYPE_SYSCALL;
@@ -76,7 +77,10 @@ pub(super) fn cases(
                 mode,
                 file: file.clone(),
                 name: def.name.clone(),
-                load: load.clone(),
+                load: match mode {
+                    Mode::Privileged => load.clone(),
+                    Mode::Unprivileged => untyped.clone(),
+                },
                 expect,
             });
         }
@@ -112,6 +116,25 @@ fn map(def: &MapDef, object: &Object) -> Map {
     Map { def, btf: object.btf.clone(), elements: Vec::new(), programs: Vec::new() }
 }
 
+fn without_types(load: &Load) -> Load {
+    let map = |m: &Map| {
+        let mut def = m.def.clone();
+        (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);
+        Map { def, btf: None, elements: m.elements.clone(), programs: m.programs.clone() }
+    };
+    Load {
+        name: load.name.clone(),
+        license: load.license.clone(),
+        insns: load.insns.clone(),
+        maps: Arc::new(load.maps.iter().map(map).collect()),
+        helpers: Vec::new(),
+        btf: None,
+        func_info: Vec::new(),
+        line_info: Vec::new(),
+        ..*load
+    }
+}
+
 /// Whether libbpf tells the kernel the types of its elements.
 fn takes_types(map_type: u32) -> bool {
     !matches!(
@@ -141,8 +164,7 @@ fn load(
     flags: u32,
     attach_btf_id: u32,
 ) -> Load {
-    let line =
-        |l: &skep_elf::LineInfo| [l.insn_off, l.file_name_off, l.line_off, l.line_col];
+    let line = |l: &skep_elf::LineInfo| [l.insn_off, l.file_name_off, l.line_off, l.line_col];
     Load {
         name: def.name.clone(),
         prog_type: def.prog_type,

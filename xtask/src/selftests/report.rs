@@ -75,8 +75,20 @@ impl Counts {
 fn header() -> String {
     format!(
         "{:<26} {:>6} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>6} {:>7}",
-        "", "cases", "asked", "agree", "", "unsafe", "reject", "unsupp", "bug", "messages", "errno",
-        "retvals", "line", "unexpl"
+        "",
+        "cases",
+        "asked",
+        "agree",
+        "",
+        "unsafe",
+        "reject",
+        "unsupp",
+        "bug",
+        "messages",
+        "errno",
+        "retvals",
+        "line",
+        "unexpl"
     )
 }
 
@@ -85,8 +97,7 @@ pub(super) fn table(lines: &[Line], by_file: bool) -> String {
     let mut out = header() + "\n";
     for source in Source::ALL {
         for mode in Mode::ALL {
-            let counts =
-                Counts::of(lines.iter().filter(|l| l.source == source && l.mode == mode));
+            let counts = Counts::of(lines.iter().filter(|l| l.source == source && l.mode == mode));
             if counts.cases > 0 {
                 let name = format!("{} {}", source.text(), mode.text());
                 let _ = writeln!(out, "{}", counts.row(&name));

@@ -90,9 +90,16 @@ impl Tags {
             }
             "test_arch" => self.arches.push(value.to_owned()),
             // Of these, nothing is compared.
-            "test_expect_xlated" | "test_jited" | "test_description" | "test_btf_path"
-            | "test_caps_unpriv" | "test_expect_not_msg" | "test_expect_stderr"
-            | "test_expect_stdout" | "test_load_mode" | "test_linear_size" => {}
+            "test_expect_xlated"
+            | "test_jited"
+            | "test_description"
+            | "test_btf_path"
+            | "test_caps_unpriv"
+            | "test_expect_not_msg"
+            | "test_expect_stderr"
+            | "test_expect_stdout"
+            | "test_load_mode"
+            | "test_linear_size" => {}
             _ => return Err(bad()),
         }
         self.is_annotated = true;
