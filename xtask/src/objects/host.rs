@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 
 use skep_btf::Btf;
 use skep_elf::{ElfError, HostFeatures, Object, OpenOptions};
 
 /// The running kernel, as far as objects depend on it.
 pub(crate) struct Host {
-    btf: Btf,
+    btf: Arc<Btf>,
     kconfig: String,
     symbols: HashMap<String, u64>,
     features: HostFeatures,
@@ -20,6 +21,7 @@ impl Host {
     pub(crate) fn read() -> Result<Host, String> {
         let read = |path: &str| fs::read(path).map_err(|e| format!("{path}: {e}"));
         let btf = Btf::parse(&read("/sys/kernel/btf/vmlinux")?).map_err(|e| e.to_string())?;
+        let btf = Arc::new(btf);
         let release = String::from_utf8_lossy(&read("/proc/sys/kernel/osrelease")?).into_owned();
         let boot = format!("/boot/config-{}", release.trim());
         let kconfig = match fs::read_to_string(&boot) {
@@ -51,7 +53,7 @@ impl Host {
     }
 
     /// The kernel's types.
-    pub(crate) fn btf(&self) -> &Btf {
+    pub(crate) fn btf(&self) -> &Arc<Btf> {
         &self.btf
     }
 

@@ -52,19 +52,22 @@ pub(super) enum Detail {
     Message,
     /// A run on Skep does not give what the test expects, or the kernel gives.
     Retval,
+    /// Both accept, but it cannot be run on Skep yet.
+    NotRun,
     /// Both reject, and the last lines of the logs differ.
     Line,
 }
 
 impl Detail {
-    pub(super) const ALL: [Detail; 4] =
-        [Detail::Errno, Detail::Message, Detail::Retval, Detail::Line];
+    pub(super) const ALL: [Detail; 5] =
+        [Detail::Errno, Detail::Message, Detail::Retval, Detail::NotRun, Detail::Line];
 
     pub(super) fn text(self) -> &'static str {
         match self {
             Detail::Errno => "errno",
             Detail::Message => "message",
             Detail::Retval => "retval",
+            Detail::NotRun => "not-run",
             Detail::Line => "line",
         }
     }
@@ -126,13 +129,16 @@ pub(super) fn judge(case: &Case, kernel: native::Answer, here: ours::Answer) -> 
         }
         for ((want, there), here) in case.expect.runs.iter().zip(&kernel.runs).zip(&here.runs) {
             let Ok(there) = there else { continue };
-            runs += 1;
+            runs += usize::from(!matches!(here, Err(ours::NoResult::NotRun(_))));
             match here {
                 Ok(here) if want.retval.is_none() || here == there => {}
                 Ok(here) => {
                     details.push((Detail::Retval, format!("{here} here, {there} there")));
                 }
-                Err(why) => details.push((Detail::Retval, format!("{why}; {there} there"))),
+                Err(ours::NoResult::NotRun(why)) => details.push((Detail::NotRun, why.clone())),
+                Err(ours::NoResult::Trap(trap)) => {
+                    details.push((Detail::Retval, format!("TRAP: {trap}; {there} there")));
+                }
             }
         }
     }

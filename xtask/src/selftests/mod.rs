@@ -30,6 +30,7 @@ use self::cache::Cache;
 use self::input::{Case, Mode, Source};
 use self::judge::{Class, Line};
 use self::known::Known;
+use self::ours::Skep;
 use self::programs::NotLoadable;
 use crate::objects::build;
 use crate::objects::host::Host;
@@ -62,7 +63,7 @@ pub(crate) struct Args {
     /// One row for each file.
     #[arg(long)]
     verbose: bool,
-    /// List cases: unsafe, reject, unsupported, bug, not-asked, agree, message, errno, retval, line, unexplained, known.
+    /// List cases: unsafe, reject, unsupported, bug, not-asked, agree, message, errno, retval, not-run, line, unexplained, known.
     #[arg(long)]
     list: Option<String>,
     /// Print program and logs of cases whose name contains this.
@@ -96,17 +97,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 fn run_here(args: &Args) -> Result<(), Box<dyn Error>> {
-    let (cases, not_loadable) = cases(args)?;
+    let host = Host::read()?;
+    let (cases, not_loadable) = cases(args, &host)?;
     say(&format!("{} cases", cases.len()));
     let mut cache = Cache::open(&args.native_cache)?;
     let keys: Vec<String> = cases.iter().map(|c| cache.key(c)).collect();
     ask_kernel(args, &cases, &keys, &mut cache)?;
     ours::keep_panics();
+    let skep = Skep::new(host.btf().clone());
     let mut known = Known::read()?;
     let mut lines = Vec::with_capacity(cases.len());
     for (case, key) in cases.iter().zip(&keys) {
         let kernel = cache.get(key).cloned().ok_or("an answer is missing")?;
-        let here = ours::ask(case);
+        let here = skep.ask(case);
         let mut line = judge::judge(case, kernel, here);
         known.explain(&mut line);
         lines.push(line);
@@ -117,10 +120,9 @@ fn run_here(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 /// All cases, and what cannot be one.
-fn cases(args: &Args) -> Result<(Vec<Case>, Vec<NotLoadable>), Box<dyn Error>> {
+fn cases(args: &Args, host: &Host) -> Result<(Vec<Case>, Vec<NotLoadable>), Box<dyn Error>> {
     let wants =
         |source: Source| args.sources.is_empty() || args.sources.iter().any(|s| s == source.text());
-    let host = Host::read()?;
     let (mut cases, mut not_loadable) = (Vec::new(), Vec::new());
     if wants(Source::Array) {
         cases = arrays::cases(&args.kernel_src, &args.work, host.btf())?;
@@ -138,7 +140,7 @@ fn cases(args: &Args) -> Result<(Vec<Case>, Vec<NotLoadable>), Box<dyn Error>> {
             }
         };
         for path in &objects {
-            programs::cases(path, &host, &mut cases, &mut not_loadable);
+            programs::cases(path, host, &mut cases, &mut not_loadable);
         }
     }
     cases.retain(|c| {

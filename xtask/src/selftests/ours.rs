@@ -1,17 +1,19 @@
-//! Skep's answer to a case: [`ask`].
+//! Skep's answer to a case: [`Skep::ask`].
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use skep::{LoadError, LoadErrorKind, Program, RawProgram, RunError, System, TestRun};
+use skep::{
+    CheckOptions, LoadError, LoadErrorKind, Program, RawProgram, RunError, System, TestRun,
+};
 use skep_abi::insn::RawInsn;
 use skep_abi::uapi::*;
-use skep_btf::TypeId;
-use skep_btf::fields::{self, Scope};
+use skep_btf::Btf;
 use skep_elf::{MapInit, MapKind};
 use skep_maps::{MapKind as MapType, MapOps, Support};
+use skep_verifier::env::{MapProps, Privilege};
 use skep_verifier::{LineInfo, LogLevel, RejectKind, VerifyError};
 
 use super::input::{Case, Load, Map, Mode, map_slots, used_maps};
@@ -39,7 +41,16 @@ pub(super) struct Answer {
     /// How long a load without a log took.
     pub(super) time: Duration,
     /// Result of each run, or why there is none.
-    pub(super) runs: Vec<Result<u32, String>>,
+    pub(super) runs: Vec<Result<u32, NoResult>>,
+}
+
+/// Why a run has no result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum NoResult {
+    /// Something that it needs is not there yet.
+    NotRun(String),
+    /// It was stopped: a bug of the verifier.
+    Trap(String),
 }
 
 impl Answer {
@@ -61,61 +72,133 @@ pub(super) fn keep_panics() {
     }));
 }
 
-/// Loads a program of a case as its mode says, and runs it where the test asks for that.
-pub(super) fn ask(case: &Case) -> Answer {
-    match panic::catch_unwind(AssertUnwindSafe(|| load(case))) {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(reason)) => Answer::of(Verdict::Unsupported(reason)),
-        Err(_) => Answer::of(Verdict::Bug(PANIC.with(|p| p.borrow().clone()))),
+/// Judges programs, and runs those that it accepts.
+pub(super) struct Skep {
+    system: System,
+}
+
+impl Skep {
+    /// For programs that use the types of a kernel.
+    pub(super) fn new(kernel: Arc<Btf>) -> Skep {
+        Skep { system: System::with_checks().with_kernel_btf(kernel) }
+    }
+
+    /// Judges a program of a case as its mode says, and runs it where the test asks for that.
+    pub(super) fn ask(&self, case: &Case) -> Answer {
+        let caught = panic::catch_unwind(AssertUnwindSafe(|| {
+            let mut answer = self.judge(case);
+            if answer.verdict == Verdict::Accepted && !case.expect.runs.is_empty() {
+                answer.runs = self.runs(case);
+            }
+            answer
+        }));
+        caught.unwrap_or_else(|_| Answer::of(Verdict::Bug(PANIC.with(|p| p.borrow().clone()))))
+    }
+
+    fn judge(&self, case: &Case) -> Answer {
+        let load = case.load.as_ref();
+        let used = used_maps(&load.insns);
+        let props = used.iter().filter_map(|i| load.maps.get(*i));
+        let props = props.map(|m| skep::map_props(&m.def, m.btf.as_ref()));
+        let maps: Vec<MapProps> = match props.collect() {
+            Ok(maps) => maps,
+            Err(error) => return refused(&error, String::new()),
+        };
+        let raw = raw(load, renumber(&load.insns, &used), Vec::new());
+        let mut options = CheckOptions {
+            privilege: match case.mode {
+                Mode::Privileged => Privilege::Privileged,
+                Mode::Unprivileged => Privilege::Unprivileged,
+            },
+            ..CheckOptions::default()
+        };
+        let start = Instant::now();
+        let quiet = self.system.check_raw(&raw, &maps, &options);
+        let time = start.elapsed();
+        options.log_level = match native::log_level(case) {
+            1 => LogLevel::Path,
+            _ => LogLevel::Full,
+        };
+        let done = self.system.check_raw(&raw, &maps, &options);
+        if quiet.verdict.is_ok() != done.verdict.is_ok() {
+            return Answer::of(Verdict::Bug("the verdict depends on the log level".to_owned()));
+        }
+        let answer = match done.verdict {
+            Ok(program) => Answer {
+                log: done.log,
+                insns: program.stats().insns_processed,
+                ..Answer::of(Verdict::Accepted)
+            },
+            Err(error) => refused(&error, done.log),
+        };
+        Answer { time, ..answer }
+    }
+
+    fn runs(&self, case: &Case) -> Vec<Result<u32, NoResult>> {
+        let load = case.load.as_ref();
+        match self.link(load) {
+            Ok((program, _helpers)) => case
+                .expect
+                .runs
+                .iter()
+                .map(|r| run(&self.system, &program, load, &r.data))
+                .collect(),
+            Err(why) => {
+                case.expect.runs.iter().map(|_| Err(NoResult::NotRun(why.clone()))).collect()
+            }
+        }
+    }
+
+    /// Loads a program with its maps and the programs in them.
+    fn link(&self, load: &Load) -> Result<(Arc<Program>, Vec<Arc<Program>>), String> {
+        let used = used_maps(&load.insns);
+        let maps = used
+            .iter()
+            .map(|i| create(load.maps.get(*i).ok_or("a map that is not there")?))
+            .collect::<Result<Vec<_>, String>>()?;
+        let mut helpers = Vec::new();
+        for helper in &load.helpers {
+            let raw = RawProgram {
+                prog_type: helper.prog_type,
+                insns: renumber(&helper.insns, &used),
+                license: "GPL".to_owned(),
+                maps: maps.clone(),
+                ..RawProgram::default()
+            };
+            helpers.push(self.system.load_raw(&raw).map_err(|e| format!("program array: {e}"))?);
+        }
+        for (index, map) in used.iter().zip(&maps) {
+            let Some(array) = map.as_prog_array() else { continue };
+            for (key, helper) in load.maps.get(*index).map_or(&[][..], |m| &m.programs) {
+                let Some(program) = helpers.get(*helper).cloned() else { continue };
+                let set = array.set(&key.to_ne_bytes(), || Ok(program as _), 0);
+                set.map_err(|e| format!("filling a program array: {e}"))?;
+            }
+        }
+        let raw = raw(load, renumber(&load.insns, &used), maps);
+        let program = self.system.load_raw(&raw).map_err(|e| e.to_string())?;
+        Ok((program, helpers))
     }
 }
 
-fn load(case: &Case) -> Result<Answer, String> {
-    let load = case.load.as_ref();
-    if case.mode == Mode::Unprivileged {
-        return Err("loading without privileges".to_owned());
+/// Instructions with the maps that they use numbered from 0.
+fn renumber(insns: &[RawInsn], used: &[usize]) -> Vec<RawInsn> {
+    let mut out = insns.to_vec();
+    for slot in map_slots(insns) {
+        let at = used.iter().position(|u| *u as i32 == insns[slot].imm);
+        out[slot].imm = at.map_or(-1, |at| at as i32);
     }
-    if load.flags & BPF_F_STRICT_ALIGNMENT != 0 {
-        return Err("load flag BPF_F_STRICT_ALIGNMENT".to_owned());
-    }
-    let system = System::with_checks();
-    let (insns, maps, _helpers) = with_maps(&system, load)?;
-    let mut raw = raw(load, insns, maps);
-    let start = Instant::now();
-    let quiet = system.load_raw(&raw);
-    let time = start.elapsed();
-    raw.log_level = match native::log_level(case) {
-        1 => LogLevel::Path,
-        _ => LogLevel::Full,
-    };
-    let done = system.load_raw(&raw);
-    if quiet.is_ok() != done.is_ok() {
-        return Ok(Answer::of(Verdict::Bug("the verdict depends on the log level".to_owned())));
-    }
-    let mut answer = match &done {
-        Ok(program) => Answer {
-            log: program.log().to_owned(),
-            insns: program.stats().insns_processed,
-            ..Answer::of(Verdict::Accepted)
-        },
-        Err(error) => refused(error),
-    };
-    answer.time = time;
-    if let Ok(program) = &done {
-        answer.runs =
-            case.expect.runs.iter().map(|r| run(&system, program, load, &r.data)).collect();
-    }
-    Ok(answer)
+    out
 }
 
-fn refused(error: &LoadError) -> Answer {
+fn refused(error: &LoadError, log: String) -> Answer {
     let unsupported = |text: String| Answer::of(Verdict::Unsupported(text));
     let bug = |text: String| Answer::of(Verdict::Bug(text));
     match &error.kind {
         LoadErrorKind::ProgType { number, reason } => {
             unsupported(format!("program type {number}: {reason}"))
         }
-        LoadErrorKind::Verify { error, log } => {
+        LoadErrorKind::Verify { error, .. } => {
             let answer = match error.as_ref() {
                 VerifyError::Rejected(r) => match &r.kind {
                     RejectKind::Unsupported { .. } | RejectKind::HelperUnsupported { .. } => {
@@ -128,67 +211,16 @@ fn refused(error: &LoadError) -> Answer {
             let insns = log
                 .rsplit_once("processed ")
                 .and_then(|(_, rest)| rest.split(' ').next().and_then(|n| n.parse().ok()));
-            Answer { log: log.clone(), insns: insns.unwrap_or(0), ..answer }
+            Answer { log, insns: insns.unwrap_or(0), ..answer }
         }
         LoadErrorKind::Map(_)
         | LoadErrorKind::MapFields(_)
         | LoadErrorKind::MapContent(_)
         | LoadErrorKind::MapSlot { .. } => Answer::of(Verdict::Rejected(error.errno().raw())),
-        LoadErrorKind::MapSpecial { .. } => unsupported(error.kind_text()),
-        LoadErrorKind::Link(_) | LoadErrorKind::NoProgram => bug(error.to_string()),
-    }
-}
-
-trait KindText {
-    fn kind_text(&self) -> String;
-}
-
-impl KindText for LoadError {
-    /// The reason without the name of the program.
-    fn kind_text(&self) -> String {
-        let text = self.to_string();
-        text.split_once("': ").map_or(text.clone(), |(_, reason)| reason.to_owned())
-    }
-}
-
-type WithMaps = (Vec<RawInsn>, Vec<Arc<dyn MapOps>>, Vec<Arc<Program>>);
-
-/// Creates the maps that the program uses, and numbers them anew.
-fn with_maps(system: &System, load: &Load) -> Result<WithMaps, String> {
-    let used = used_maps(&load.insns);
-    let mut maps = Vec::with_capacity(used.len());
-    for index in &used {
-        let map = load.maps.get(*index).ok_or("a map that is not there")?;
-        maps.push(create(map)?);
-    }
-    let renumber = |insns: &[RawInsn]| {
-        let mut out = insns.to_vec();
-        for slot in map_slots(insns) {
-            let at = used.iter().position(|u| *u as i32 == insns[slot].imm);
-            out[slot].imm = at.map_or(-1, |at| at as i32);
-        }
-        out
-    };
-    let mut helpers = Vec::new();
-    for helper in &load.helpers {
-        let raw = RawProgram {
-            prog_type: helper.prog_type,
-            insns: renumber(&helper.insns),
-            license: "GPL".to_owned(),
-            maps: maps.clone(),
-            ..RawProgram::default()
-        };
-        helpers.push(system.load_raw(&raw).map_err(|e| format!("for a program array: {e}"))?);
-    }
-    for (index, map) in used.iter().zip(&maps) {
-        let Some(array) = map.as_prog_array() else { continue };
-        for (key, helper) in load.maps.get(*index).map_or(&[][..], |m| &m.programs) {
-            let Some(program) = helpers.get(*helper).cloned() else { continue };
-            let set = array.set(&key.to_ne_bytes(), || Ok(program as _), 0);
-            set.map_err(|e| format!("filling a program array: {e}"))?;
+        LoadErrorKind::MapSpecial { .. } | LoadErrorKind::Link(_) | LoadErrorKind::NoProgram => {
+            bug(error.to_string())
         }
     }
-    Ok((renumber(&load.insns), maps, helpers))
 }
 
 fn create(map: &Map) -> Result<Arc<dyn MapOps>, String> {
@@ -197,15 +229,6 @@ fn create(map: &Map) -> Result<Arc<dyn MapOps>, String> {
         let described = kind.describe();
         if let Support::No(..) = described.support {
             return Err(format!("map type {}", described.name));
-        }
-    }
-    if let Some(btf) = &map.btf
-        && def.btf_value_type_id != 0
-    {
-        let id = TypeId(def.btf_value_type_id);
-        let found = fields::fields(btf, id, def.value_size, Scope::MapValue);
-        if let Some(field) = found.map_err(|e| format!("map fields: {e}"))?.first() {
-            return Err(format!("map value with {}", field.kind.name()));
         }
     }
     let failed = |e: &dyn std::fmt::Display| format!("map '{}': {e}", def.symbol);
@@ -241,17 +264,21 @@ fn raw(load: &Load, insns: Vec<RawInsn>, maps: Vec<Arc<dyn MapOps>>) -> RawProgr
         maps,
         btf: load.btf.clone(),
         func_info: load.func_info.clone(),
+        flags: load.flags,
+        attach_btf_id: load.attach_btf_id,
         line_info: load.line_info.iter().map(line).collect(),
         log_level: LogLevel::Off,
     }
 }
 
-fn run(system: &System, program: &Program, load: &Load, data: &[u8]) -> Result<u32, String> {
+fn run(system: &System, program: &Program, load: &Load, data: &[u8]) -> Result<u32, NoResult> {
     let repeat = u32::from(load.prog_type != BPF_PROG_TYPE_SYSCALL);
     let run = TestRun { data_in: data, repeat, ..TestRun::default() };
     match system.test_run(program, &run) {
         Ok(out) => Ok(out.retval),
-        Err(RunError::Refused { errno, reason }) => Err(format!("{reason}: {errno}")),
-        Err(RunError::Trap(trap)) => Err(format!("TRAP: {trap}")),
+        Err(RunError::Refused { errno, reason }) => {
+            Err(NoResult::NotRun(format!("{reason}: {errno}")))
+        }
+        Err(RunError::Trap(trap)) => Err(NoResult::Trap(trap.to_string())),
     }
 }

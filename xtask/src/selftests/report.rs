@@ -55,7 +55,7 @@ impl Counts {
         let agree = self.class(Class::Agree);
         let share = if asked == 0 { 100.0 } else { agree as f64 * 100.0 / asked as f64 };
         format!(
-            "{name:<26} {:>6} {:>6} {:>6} {share:>6.1}% {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>6} {:>7}",
+            "{name:<26} {:>6} {:>6} {:>6} {share:>6.1}% {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>7} {:>6} {:>7}",
             self.cases,
             asked,
             agree,
@@ -66,6 +66,7 @@ impl Counts {
             format!("{}/{}", self.messages_here, self.expected_messages),
             self.detail(Detail::Errno),
             format!("{}/{}", self.runs - self.detail(Detail::Retval).min(self.runs), self.runs),
+            self.detail(Detail::NotRun),
             self.detail(Detail::Line),
             self.unexplained,
         )

@@ -68,7 +68,7 @@ impl System {
     ) -> Result<VerifiedProg, LoadError> {
         let mut raw = raw_program(object, def, &[], options.log_level);
         raw.flags |= options.flags;
-        let maps = object.maps.iter().map(|m| props_of(m, object.btf.as_ref()));
+        let maps = object.maps.iter().map(|m| map_props(m, object.btf.as_ref()));
         self.judge_raw(&raw, maps.collect::<Result<Vec<_>, _>>()?, options, log)
     }
 
@@ -88,8 +88,11 @@ impl System {
     }
 }
 
-/// What the verifier must know of a map that an object describes.
-fn props_of(def: &MapDef, btf: Option<&Arc<Btf>>) -> Result<MapProps, LoadError> {
+/// What the verifier must know of a map that an object describes, with the object's types.
+///
+/// # Errors
+/// [`LoadErrorKind::MapFields`].
+pub fn map_props(def: &MapDef, btf: Option<&Arc<Btf>>) -> Result<MapProps, LoadError> {
     let is_array = def.map_type == BPF_MAP_TYPE_ARRAY;
     let is_frozen = matches!(def.kind, MapKind::Rodata | MapKind::Kconfig);
     let frozen_data = match &def.init {
@@ -101,7 +104,7 @@ fn props_of(def: &MapDef, btf: Option<&Arc<Btf>>) -> Result<MapProps, LoadError>
         MapInit::Bytes(_) | MapInit::None | MapInit::Slots(_) => None,
     };
     let inner = match &def.inner {
-        Some(inner) => Some(Box::new(props_of(inner, btf)?)),
+        Some(inner) => Some(Box::new(map_props(inner, btf)?)),
         None => None,
     };
     let found = match (btf, def.btf_value_type_id) {

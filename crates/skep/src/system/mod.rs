@@ -10,7 +10,7 @@ mod load;
 mod program;
 mod test_run;
 
-pub use check::{CheckOptions, Checked};
+pub use check::{CheckOptions, Checked, map_props};
 pub use error::{LoadError, LoadErrorKind, RunError};
 pub use load::{LoadOptions, Loaded, LoadedMap, RawProgram, map_spec};
 pub use program::Program;
