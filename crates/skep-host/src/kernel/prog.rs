@@ -8,7 +8,6 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 const PROG_LOAD: u32 = 5;
 const BTF_LOAD: u32 = 18;
 const LOG_SIZE_BYTES: usize = 16 << 20;
-const BTF_LOG_SIZE_BYTES: usize = 1 << 20;
 const PROG_TEST_RUN: u32 = 10;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
 
@@ -55,20 +54,28 @@ impl KernelBtf {
     /// # Errors
     /// The kernel's errno with its log.
     pub fn load(data: &[u8]) -> Result<KernelBtf, LoadError> {
-        let mut log = vec![0u8; BTF_LOG_SIZE_BYTES];
-        let result = {
+        let quiet = {
+            let mut attr = Attr::new();
+            attr.set_slice(0, data);
+            attr.set_u32(16, data.len() as u32);
+            bpf_fd(BTF_LOAD, &mut attr)
+        };
+        let errno = match quiet {
+            Ok(fd) => return Ok(KernelBtf { fd }),
+            Err(errno) => errno,
+        };
+        // Once more, to learn why: the log of types that are taken may be longer than the room for it.
+        let mut log = vec![0u8; LOG_SIZE_BYTES];
+        {
             let mut attr = Attr::new();
             attr.set_slice(0, data);
             attr.set_slice_mut(8, &mut log);
             attr.set_u32(16, data.len() as u32);
-            attr.set_u32(20, BTF_LOG_SIZE_BYTES as u32);
+            attr.set_u32(20, LOG_SIZE_BYTES as u32);
             attr.set_u32(24, 1);
-            bpf_fd(BTF_LOAD, &mut attr)
-        };
-        match result {
-            Ok(fd) => Ok(KernelBtf { fd }),
-            Err(errno) => Err(LoadError { errno, log: until_nul(&log) }),
+            let _ = bpf_fd(BTF_LOAD, &mut attr);
         }
+        Err(LoadError { errno, log: until_nul(&log) })
     }
 }
 
