@@ -25,6 +25,9 @@ const FIRST_KFUNC: i32 = 0x5cea_0000;
 /// A result that is a pointer, of which a test expects nothing.
 const POINTER_VALUE: u64 = 0xcafe_4a11;
 
+/// Name and text of each file of the tree's `verifier/`, in order.
+type Files = Vec<(String, String)>;
+
 /// All cases of a tree.
 pub(super) fn cases(source: &Path, work: &Path, kernel: &Btf) -> Result<Vec<Case>, Box<dyn Error>> {
     let tests = fs::canonicalize(source)?.join("tools/testing/selftests/bpf");
@@ -41,11 +44,7 @@ pub(super) fn cases(source: &Path, work: &Path, kernel: &Btf) -> Result<Vec<Case
 }
 
 /// Builds the shim and runs it: the names of the files in order, and one line of JSON for each test.
-fn dump(
-    source: &Path,
-    tests: &Path,
-    work: &Path,
-) -> Result<(Vec<(String, String)>, String), Box<dyn Error>> {
+fn dump(source: &Path, tests: &Path, work: &Path) -> Result<(Files, String), Box<dyn Error>> {
     let dir = work.join("arrays");
     for sub in ["verifier", "bpf"] {
         fs::create_dir_all(dir.join(sub))?;

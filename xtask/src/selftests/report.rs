@@ -236,10 +236,10 @@ pub(super) fn times(lines: &[Line]) -> String {
     let _ = writeln!(
         out,
         "more than 10% more instructions: {more} programs; slower than the kernel: {} programs",
-        timed.iter().filter(|l| slower(&l)).count(),
+        timed.iter().filter(slower).count(),
     );
     let mut worst = timed.clone();
-    worst.sort_by(|a, b| b.here.time.cmp(&a.here.time));
+    worst.sort_by_key(|l| std::cmp::Reverse(l.here.time));
     let _ = writeln!(out, "{:>10} {:>10} {:>9} {:>9}", "kernel µs", "skep µs", "insns", "insns");
     for line in worst.iter().take(25) {
         let _ = writeln!(
