@@ -314,4 +314,4 @@ macro_rules! topics {
     )*};
 }
 
-topics! { atomic basic bounded call jump known legacy live map packet prune stack unpriv }
+topics! { atomic basic bounded call cycle jump known legacy live map packet prune stack unpriv }

@@ -10,7 +10,9 @@ use crate::insn::{AluGuard, TailMap};
 use crate::log::{Log, LogLevel, LogState};
 use crate::pre::{Marks, Program};
 use crate::prog::{LoadRequest, VerifyStats};
-use crate::prune::{IdMap, Kept, SlotMasks, StateId, Step, Visit};
+use crate::prune::{
+    Guess, History, IdMap, IsTarget, Kept, Others, Resume, SlotMasks, StateId, Visit,
+};
 use crate::reject::{Bug, Reject, RejectKind, VerifyError};
 use crate::state::{Frame, RegKind, RegState, VerifierState};
 use skep_abi::Errno;
@@ -91,11 +93,13 @@ pub(crate) enum Access {
 struct Pending {
     state: VerifierState,
     parent: Option<StateId>,
-    history: Vec<Step>,
+    history: Resume,
     written: SlotMasks,
     idx: u32,
     from: u32,
     log_mark: usize,
+    /// Start of the cycle, if it is finished states that the path is below.
+    cycle: Option<StateId>,
 }
 
 /// Everything that one verification knows.
@@ -110,8 +114,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) cur: VerifierState,
     /// Kept state that the path last passed.
     pub(crate) parent: Option<StateId>,
-    /// Instructions since then.
-    pub(crate) history: Vec<Step>,
+    /// Instructions of the path.
+    pub(crate) history: History,
     /// Stack slots overwritten as a whole since then.
     pub(crate) written: SlotMasks,
     /// Slot that is looked at.
@@ -162,7 +166,7 @@ impl<'a> Walk<'a> {
                 in_sleepable: false,
             },
             parent: None,
-            history: Vec::new(),
+            history: History::default(),
             written: SlotMasks::default(),
             idx: 0,
             facts: vec![SlotFacts::default(); len],
@@ -238,7 +242,7 @@ impl<'a> Walk<'a> {
                 Flow::To(idx) => self.idx = idx,
                 Flow::End => {
                     self.log_all_changed();
-                    self.finish_path()?;
+                    self.finish_path();
                     if !self.next_path() {
                         return Ok(());
                     }
@@ -276,7 +280,9 @@ impl<'a> Walk<'a> {
         }
         self.log_insn();
         let depth = self.cur.cur_idx() as u8;
-        self.history.push(Step::new(self.idx, depth));
+        let target =
+            if self.marks().has(Marks::JUMP_TARGET) { IsTarget::Yes } else { IsTarget::No };
+        self.history.push(self.idx, depth, target);
         let Some(facts) = self.facts.get_mut(self.idx as usize) else {
             return Err(Stop::Bug("a slot without facts"));
         };
@@ -395,20 +401,41 @@ impl<'a> Walk<'a> {
         self.pending.push(Pending {
             state,
             parent: self.parent,
-            history: self.history.clone(),
+            history: self.history.mark(),
             written,
             idx,
             from: self.idx,
             log_mark: self.log.mark(),
+            cycle: None,
         });
         Ok(())
     }
 
+    /// Puts aside a path that was ended by a guess that was wrong. What it had put aside is finished, so that the
+    /// number of paths does not grow.
+    pub(crate) fn push_again(
+        &mut self,
+        guess: Guess,
+        idx: u32,
+        parent: Option<StateId>,
+        written: SlotMasks,
+        cycle: StateId,
+    ) {
+        let Guess { state, history } = guess;
+        let (log_mark, cycle) = (self.log.mark(), Some(cycle));
+        let from = idx;
+        self.pending.push(Pending { state, parent, history, written, idx, from, log_mark, cycle });
+    }
+
     fn next_path(&mut self) -> bool {
         let Some(p) = self.pending.pop() else { return false };
+        if let Some(head) = p.cycle {
+            self.kept.reopen(p.parent, head);
+        }
         self.cur = p.state;
         self.parent = p.parent;
-        self.history = p.history;
+        let others = if self.kept.loops.is_open() { Others::Needed } else { Others::Dropped };
+        self.history.resume(p.history, others);
         self.written = p.written;
         self.idx = p.idx;
         if self.log.level() == LogLevel::Path {

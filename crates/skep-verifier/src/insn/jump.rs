@@ -206,10 +206,8 @@ impl Walk<'_> {
                 }
             }
         }
-        if set.len() > 1
-            && let Some(step) = self.history.last_mut()
-        {
-            step.links = Some(set.share());
+        if set.len() > 1 {
+            self.history.note_links(set);
         }
         set
     }

@@ -256,9 +256,7 @@ impl Walk<'_> {
 
     /// Lets precision follow this instruction to or from a slot.
     fn note_stack(&mut self, frame: u8, slot_idx: usize) {
-        if let Some(step) = self.history.last_mut() {
-            step.stack = Some((frame, slot_idx as u8));
-        }
+        self.history.note_stack(frame, slot_idx as u8);
     }
 
     fn read_variable(

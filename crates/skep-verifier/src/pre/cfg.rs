@@ -94,7 +94,12 @@ fn mark(insns: &[Insn], env: &dyn Env) -> Vec<Marks> {
         let s = successors(insn, idx);
         if let Some(jump) = s.jump {
             set(jump, Marks::PRUNE);
+            set(jump, Marks::JUMP_TARGET);
         }
+        let after_call = |set: &mut dyn FnMut(i64, Marks)| {
+            set(at + 1, Marks::PRUNE);
+            set(at + 1, Marks::JUMP_TARGET);
+        };
         match insn {
             Insn::JumpIf { .. } => set(at, Marks::PRUNE),
             Insn::MayGoto { .. } => {
@@ -102,24 +107,27 @@ fn mark(insns: &[Insn], env: &dyn Env) -> Vec<Marks> {
                 set(at, Marks::FORCE_CHECKPOINT);
                 set(at, Marks::MAY_GOTO);
             }
-            Insn::Call(CallTarget::Local(_)) => {
-                set(at, Marks::PRUNE);
-                set(at + 1, Marks::PRUNE);
-            }
+            Insn::Call(CallTarget::Local(_) | CallTarget::Kfunc { .. }) => after_call(&mut set),
             Insn::Call(CallTarget::Helper(id)) => {
+                after_call(&mut set);
                 if let HelperLookup::Known(p) = env.helper(*id)
                     && p.callback != Callback::None
                 {
                     set(at, Marks::PRUNE);
                     set(at, Marks::FORCE_CHECKPOINT);
                     set(at, Marks::CALLS_CALLBACK);
-                    set(at + 1, Marks::PRUNE);
+                    set(at, Marks::JUMP_TARGET);
                 }
             }
             _ => {}
         }
         if let Some(f) = named_function(insn, idx) {
             set(f, Marks::PRUNE);
+            set(at, Marks::PRUNE);
+            if let Some(next) = s.next {
+                set(next, Marks::PRUNE);
+                set(next, Marks::JUMP_TARGET);
+            }
         }
     }
     marks

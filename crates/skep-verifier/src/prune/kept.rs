@@ -1,7 +1,7 @@
 //! The states that are kept at prune points: [`Kept`], a slab with one list for each slot.
 
 use super::loops::Waits;
-use super::{SlotMasks, Step};
+use super::{SlotMasks, StepId};
 use crate::state::VerifierState;
 
 /// A kept state.
@@ -17,8 +17,8 @@ pub(crate) struct KeptState {
     pub(crate) idx: u32,
     /// Kept state that the path passed before.
     pub(crate) parent: Option<StateId>,
-    /// Instructions from there to here.
-    pub(crate) history: Vec<Step>,
+    /// Last instruction before it.
+    pub(crate) last: StepId,
     /// Stack slots overwritten as a whole from there to here.
     pub(crate) written: SlotMasks,
     /// Stack slots that paths from here read before they overwrite them.
@@ -34,12 +34,21 @@ pub(crate) struct KeptState {
     is_listed: bool,
 }
 
+/// A state in the list of its slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    /// Which.
+    pub(crate) id: StateId,
+    /// Where its function was called: only states of the same call are compared.
+    pub(crate) callsite: u32,
+}
+
 /// All kept states.
 #[derive(Debug)]
 pub(crate) struct Kept {
     slab: Vec<Option<KeptState>>,
     free: Vec<u32>,
-    lists: Vec<Vec<StateId>>,
+    lists: Vec<Vec<Listed>>,
     total: u64,
     live: u64,
     peak: u64,
@@ -88,7 +97,7 @@ impl Kept {
     }
 
     /// The states at a slot, newest last.
-    pub(crate) fn at(&self, idx: u32) -> &[StateId] {
+    pub(crate) fn at(&self, idx: u32) -> &[Listed] {
         self.lists.get(idx as usize).map_or(&[], Vec::as_slice)
     }
 
@@ -98,9 +107,10 @@ impl Kept {
         state: VerifierState,
         idx: u32,
         parent: Option<StateId>,
-        history: Vec<Step>,
+        last: StepId,
         written: SlotMasks,
     ) -> StateId {
+        let callsite = state.cur().callsite;
         self.total += 1;
         self.live += 1;
         self.peak = self.peak.max(self.live);
@@ -108,7 +118,7 @@ impl Kept {
             state,
             idx,
             parent,
-            history,
+            last,
             written,
             read: SlotMasks::default(),
             waits: Waits::default(),
@@ -130,7 +140,7 @@ impl Kept {
         }
         let id = StateId(slot);
         if let Some(list) = self.lists.get_mut(idx as usize) {
-            list.push(id);
+            list.push(Listed { id, callsite });
         }
         id
     }
@@ -153,24 +163,40 @@ impl Kept {
         open
     }
 
-    /// How many outer frames of a state its marks are not complete for, since a path below it ended at an unfinished
-    /// cycle; 0 if they are complete as soon as no path is open.
-    pub(super) fn waits_for(&self, id: StateId) -> usize {
-        self.get(id).map_or(0, |k| self.loops.frames(k.waits))
+    /// Whether the state's marks are not complete though no path is open, since one below it ended at an unfinished
+    /// cycle.
+    pub(super) fn is_waiting(&self, id: StateId) -> bool {
+        self.get(id).is_some_and(|k| self.loops.is_waiting(k.waits))
     }
 
-    /// A path below the state ended where the marks of so many outer frames are not known yet.
-    pub(super) fn wait_for(&mut self, from: Option<StateId>, frames: usize) {
-        let waits = self.loops.waits(frames);
+    /// A path below the state ended where the marks are not known yet.
+    pub(super) fn wait(&mut self, from: Option<StateId>) {
+        let waits = self.loops.waits();
         let mut at = from;
-        while let Some(id) = at {
-            // Ancestors wait for as much at least.
-            if self.waits_for(id) >= frames {
+        while let Some(k) = at.and_then(|id| self.get_mut(id)) {
+            // Its ancestors wait too.
+            if k.waits == waits {
                 break;
             }
-            let Some(k) = self.get_mut(id) else { break };
             k.waits = waits;
             at = k.parent;
+        }
+    }
+
+    /// A path below a finished state of a cycle is taken up again, and so below all that are above it. It was counted
+    /// by the start of the cycle till now, so that all open states are those that the path in hand has passed.
+    pub(crate) fn reopen(&mut self, from: Option<StateId>, head: StateId) {
+        let mut at = from;
+        while let Some(k) = at.and_then(|id| self.get_mut(id)) {
+            k.branches += 1;
+            if k.branches > 1 {
+                break;
+            }
+            at = k.parent;
+        }
+        // Only now, so that the way up ends there.
+        if let Some(k) = self.get_mut(head) {
+            k.branches = k.branches.saturating_sub(1);
         }
     }
 
@@ -180,16 +206,21 @@ impl Kept {
         k.is_listed = false;
         let (idx, open) = (k.idx, k.branches);
         if let Some(list) = self.lists.get_mut(idx as usize) {
-            list.retain(|s| *s != id);
+            list.retain(|s| s.id != id);
         }
         if open == 0 {
             self.drop_state(id);
         }
     }
 
-    fn drop_state(&mut self, id: StateId) {
-        if self.get(id).is_some_and(|k| self.loops.needs(k.serial)) {
+    pub(super) fn drop_state(&mut self, id: StateId) {
+        let Some(k) = self.get(id) else { return };
+        if k.branches > 0 {
+            return;
+        }
+        if self.loops.needs(k.serial) {
             // The marks of an unfinished cycle are still to be passed through it.
+            self.loops.defer(id);
             return;
         }
         if let Some(slot) = self.slab.get_mut(id.0 as usize) {

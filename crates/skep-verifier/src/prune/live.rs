@@ -15,7 +15,6 @@
 use super::{Kept, StateId};
 use crate::state::MAX_FRAMES;
 use crate::walk::Walk;
-use core::ops::Range;
 
 /// A set of stack slots of every frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,18 +26,8 @@ impl SlotMasks {
         self.0.get(frame).copied().unwrap_or(0)
     }
 
-    /// The masks where only those of some frames are complete: the others count as full.
-    // SOUND: while paths from a state are open, or end in an open cycle, it is not known which slots they read. A cycle
-    // starts with a state of so many frames; whatever runs from there on cannot read the frames that had been entered
-    // above those when the path came back to it, so of these the marks are complete.
-    pub(super) fn known_in(mut self, frames: Range<usize>) -> SlotMasks {
-        for (n, mask) in self.0.iter_mut().enumerate() {
-            if !frames.contains(&n) {
-                *mask = u64::MAX;
-            }
-        }
-        self
-    }
+    /// Every slot: while paths from a state are open it is not known which they read.
+    pub(super) const ALL: SlotMasks = SlotMasks([u64::MAX; MAX_FRAMES]);
 
     fn add(&mut self, frame: usize, slots: u64) {
         if let Some(m) = self.0.get_mut(frame) {

@@ -2,11 +2,13 @@
 //!
 //! - [`kept`]: the states that are kept, their tree and its open branches;
 //! - [`equiv`]: whether one state covers another ([`equiv::covers`]);
+//! - [`history`]: the instructions of each path;
 //! - [`live`]: which stack slots matter, since a path reads them;
 //! - [`precision`]: which numbers a proof depended on, found by walking back;
 //! - [`loops`]: states that close a cycle before their subtree is finished.
 
 mod equiv;
+mod history;
 mod kept;
 mod live;
 mod loops;
@@ -14,17 +16,18 @@ mod precision;
 mod visit;
 
 pub(crate) use equiv::IdMap;
+pub(crate) use history::{History, IsTarget, Others, Resume, StepId};
 pub(crate) use kept::{Kept, StateId};
 pub(crate) use live::SlotMasks;
+pub(crate) use loops::Guess;
 
 use crate::state::Place;
-use std::rc::Rc;
 
 /// Registers that are linked at most (`LINKED_REGS_MAX`).
 const MAX_LINKS: usize = 6;
 
 /// Places that hold the same number, or one that differs by a constant.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LinkSet {
     places: [Option<Place>; MAX_LINKS],
     len: usize,
@@ -52,31 +55,6 @@ impl LinkSet {
 
     pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.places.iter().flatten().copied()
-    }
-
-    /// For the history.
-    pub(crate) fn share(&self) -> Rc<[Place]> {
-        self.places().collect()
-    }
-}
-
-/// One instruction of a path, as precision needs it.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    /// Slot.
-    pub(crate) idx: u32,
-    /// Frame that ran it.
-    pub(crate) depth: u8,
-    /// Stack slot that it spilled to or filled from: frame and slot number.
-    pub(crate) stack: Option<(u8, u8)>,
-    /// Places that learned from its comparison.
-    pub(crate) links: Option<Rc<[Place]>>,
-}
-
-impl Step {
-    /// An instruction about to be executed.
-    pub(crate) fn new(idx: u32, depth: u8) -> Step {
-        Step { idx, depth, stack: None, links: None }
     }
 }
 

@@ -4,7 +4,8 @@
 //! through the instructions, [`Wanted`] says which registers and slots it came from; kept states on the way get their
 //! marks.
 
-use super::{Kept, StateId, Step};
+use super::history::Step;
+use super::{History, Kept, LinkSet, StateId, StepId};
 use crate::log::{Masks, Trace};
 use crate::pre::{Marks, Program};
 use crate::state::{MAX_FRAMES, Place, RegState, VerifierState};
@@ -75,22 +76,28 @@ impl Wanted {
     }
 
     /// If one of the linked places matters, all of them do: they learned from each other.
-    fn sync_links(&mut self, links: Option<&Rc<[Place]>>) {
+    fn sync_links(&mut self, links: Option<&LinkSet>) {
         let Some(links) = links else { return };
-        if links.iter().any(|p| self.has(*p)) {
-            for p in links.iter() {
-                self.add(*p);
+        if links.places().any(|p| self.has(p)) {
+            for p in links.places() {
+                self.add(p);
             }
         }
     }
 
     // SOUND: if the result of an instruction matters, so does every operand that it was computed from. What comes from
     // memory other than a spill is unknown in every state, so nothing before it matters.
-    fn step_back(&mut self, prog: &Program, step: &Step, next: Next) -> Result<(), Lost> {
+    fn step_back(
+        &mut self,
+        prog: &Program,
+        step: &Step,
+        links: Option<&LinkSet>,
+        next: Next,
+    ) -> Result<(), Lost> {
         let f = step.depth;
         let reg = |r: Reg| Place::Reg(f, r.num());
         let Some(insn) = prog.insns.get(step.idx as usize) else { return Err(Lost) };
-        self.sync_links(step.links.as_ref());
+        self.sync_links(links);
         match *insn {
             Insn::Alu { op: AluOp::Mov, dst, src, .. } => {
                 if self.take(reg(dst))
@@ -126,7 +133,7 @@ impl Wanted {
             }
             Insn::Load { dst, .. } | Insn::LoadAcquire { dst, .. } => {
                 if self.take(reg(dst))
-                    && let Some((fr, slot)) = step.stack
+                    && let Some((fr, slot)) = step.stack()
                 {
                     self.add(Place::Slot(fr, slot));
                 }
@@ -145,7 +152,7 @@ impl Wanted {
                     AtomicOp::Cmpxchg => Some(Reg::R0),
                 };
                 if loaded.is_some_and(|r| self.take(reg(r)))
-                    && let Some((fr, slot)) = step.stack
+                    && let Some((fr, slot)) = step.stack()
                 {
                     self.add(Place::Slot(fr, slot));
                 }
@@ -155,9 +162,9 @@ impl Wanted {
                     self.add(reg(dst));
                     self.add(reg(r));
                 }
-                self.sync_links(step.links.as_ref());
+                self.sync_links(links);
             }
-            Insn::JumpIf { .. } => self.sync_links(step.links.as_ref()),
+            Insn::JumpIf { .. } => self.sync_links(links),
             Insn::Call(target) => self.step_back_call(prog, step, next, target)?,
             Insn::Exit => {
                 // From behind a call back into the function that it called.
@@ -174,7 +181,7 @@ impl Wanted {
     }
 
     fn step_back_store(&mut self, step: &Step, src: Src) {
-        let Some((fr, slot)) = step.stack else { return };
+        let Some((fr, slot)) = step.stack() else { return };
         if self.take(Place::Slot(fr, slot))
             && let Src::Reg(r) = src
         {
@@ -270,56 +277,59 @@ struct Next {
     depth: u8,
 }
 
+/// The end of a path that is walked back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PathEnd {
+    /// Its last step that counts.
+    pub(super) last: StepId,
+    /// Kept state that it last passed.
+    pub(super) parent: Option<StateId>,
+    /// Slot and frame of the instruction behind it.
+    pub(super) next: (u32, u8),
+}
+
 /// Walks back along a path and marks the kept states on it; whether a mark is new.
 fn walk_back(
     kept: &mut Kept,
+    history: &History,
     prog: &Program,
     mut wanted: Wanted,
-    newest: &[Step],
-    parent: Option<StateId>,
-    mut next: (u32, u8),
+    end: PathEnd,
     trace: &mut Trace<'_>,
 ) -> bool {
-    let first_parent = parent;
     let mut changed = false;
-    let mut parent = parent;
-    let mut segment: Option<StateId> = None;
-    let mut last = next.0;
-    let mut behind = None;
+    let (mut at, mut parent) = (end.last, end.parent);
+    let (idx, depth) = end.next;
+    let mut next = Next { idx, depth };
+    let first = |kept: &Kept, parent: Option<StateId>| {
+        parent.and_then(|id| kept.get(id)).map_or(0, |k| k.idx)
+    };
+    trace.segment(depth, idx, first(kept, parent), None);
     loop {
-        let first = parent.and_then(|id| kept.get(id)).map_or(0, |k| k.idx);
-        trace.segment(next.1, last, first, behind);
-        let steps = match segment {
-            None => newest,
-            Some(id) => kept.get(id).map_or(&[][..], |k| &k.history),
-        };
-        for step in steps.iter().rev() {
-            let after = Next { idx: next.0, depth: next.1 };
-            trace.step(prog, next.1, wanted.masks(next.1), step.idx);
-            if wanted.step_back(prog, step, after).is_err() {
-                trace.lost(next.1);
-                return mark_all(kept, first_parent, trace) || changed;
-            }
-            next = (step.idx, step.depth);
+        while let Some(k) = parent.and_then(|id| kept.get_mut(id)).filter(|k| k.last == at) {
+            changed |= wanted.mark(&mut k.state, prog, trace);
             if wanted.is_empty() {
                 return changed;
             }
+            next = Next { idx: k.idx, depth: k.state.cur_idx() as u8 };
+            parent = k.parent;
+            let last = history.get(at).map_or(0, |s| s.idx);
+            trace.segment(next.depth, last, first(kept, parent), Some(next.idx));
         }
-        let Some(id) = parent else { break };
-        let Some(k) = kept.get_mut(id) else { break };
-        changed |= wanted.mark(&mut k.state, prog, trace);
+        let Some(step) = history.get(at) else { break };
+        trace.step(prog, next.depth, wanted.masks(next.depth), step.idx);
+        if wanted.step_back(prog, step, history.links(step), next).is_err() {
+            break;
+        }
+        next = Next { idx: step.idx, depth: step.depth };
         if wanted.is_empty() {
             return changed;
         }
-        next = (k.idx, k.state.cur_idx() as u8);
-        behind = Some(k.idx);
-        last = k.history.last().map_or(0, |s| s.idx);
-        parent = k.parent;
-        segment = Some(id);
+        at = history.before(at);
     }
     // SOUND: a number whose origin was not found may have come from anywhere.
-    trace.lost(next.1);
-    mark_all(kept, first_parent, trace) || changed
+    trace.lost(next.depth);
+    mark_all(kept, end.parent, trace) || changed
 }
 
 /// Marks every number in a state and its ancestors (`mark_all_scalars_precise`).
@@ -372,21 +382,20 @@ impl Walk<'_> {
         let mut wanted = Wanted::default();
         wanted.add(place);
         // The last step is the instruction in hand, which has not changed the register yet.
-        let before = self.history.split_last().map_or(&[][..], |(_, rest)| rest);
+        let last = self.history.before(self.history.last());
+        let end = PathEnd { last, parent: self.parent, next: (self.idx, depth) };
         let mut trace = Trace::new(self.log, &self.log_state, self.env);
-        let at = (self.idx, depth);
-        walk_back(&mut self.kept, &self.prog, wanted, before, self.parent, at, &mut trace);
+        walk_back(&mut self.kept, &self.history, &self.prog, wanted, end, &mut trace);
     }
 }
 
 /// What the proofs from a kept state depended on matters for a path that it covers (`propagate_precision`).
 pub(super) fn propagate(
     kept: &mut Kept,
+    history: &History,
     prog: &Program,
     from: StateId,
-    steps: &[Step],
-    parent: Option<StateId>,
-    (idx, depth): (u32, u8),
+    end: PathEnd,
     trace: &mut Trace<'_>,
 ) -> bool {
     let Some(k) = kept.get(from) else { return false };
@@ -408,5 +417,5 @@ pub(super) fn propagate(
     if wanted.is_empty() {
         return false;
     }
-    walk_back(kept, prog, wanted, steps, parent, (idx, depth), trace)
+    walk_back(kept, history, prog, wanted, end, trace)
 }

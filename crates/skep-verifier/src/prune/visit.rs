@@ -2,40 +2,51 @@
 
 use super::equiv::{Compare, Exactness};
 use super::live::propagate_reads;
-use super::loops::Return;
-use super::precision::propagate;
-use super::{StateId, Visit};
+use super::loops::{Guess, Return};
+use super::precision::{PathEnd, propagate};
+use super::{SlotMasks, StateId, Visit};
 use crate::log::Trace;
 use crate::pre::Marks;
 use crate::reject::RejectKind;
-use crate::state::{Frame, MAX_FRAMES, RegState, VerifierState};
+use crate::state::{Frame, RegState, VerifierState};
 use crate::walk::{Res, Walk};
 use std::rc::Rc;
 
 /// States compared at a slot at the most, for the unprivileged (`BPF_COMPLEXITY_LIMIT_STATES`).
 const MAX_STATES_UNPRIV: usize = 64;
-/// Steps after which a state is kept whatever the counts say.
-const MAX_HISTORY: usize = 400;
+/// Counted steps after which a state is kept whatever else says.
+const MAX_HISTORY: u32 = 40;
 
 /// What comparing with the kept states found.
 enum Found {
     /// One covers the state.
-    Covered { by: StateId, closes_loop: bool },
+    Covered { by: StateId, how: How },
     /// None does.
     Nothing { keep: bool },
+}
+
+/// What a state's covering another rests on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// All marks are known.
+    Proved,
+    /// It is wider in everything, but its marks are not known yet.
+    ClosesLoop,
+    /// Marks that are not complete.
+    Guessed,
 }
 
 impl Walk<'_> {
     /// Compares with the kept states at the slot in hand.
     pub(crate) fn visit(&mut self) -> Res<Visit> {
         let marks = self.marks();
-        let force = marks.has(Marks::FORCE_CHECKPOINT) || self.history.len() > MAX_HISTORY;
+        let force = marks.has(Marks::FORCE_CHECKPOINT) || self.history.counted() > MAX_HISTORY;
         let jumps = self.jumps_processed - self.kept.last_jumps;
         let insns = self.processed - self.kept.last_insns;
         let keep = force || (jumps >= 2 && insns >= 8);
         match self.find(marks, force, keep)? {
-            Found::Covered { by, closes_loop } => {
-                self.accept(by, closes_loop);
+            Found::Covered { by, how } => {
+                self.accept(by, how);
                 Ok(Visit::Seen)
             }
             Found::Nothing { keep: true } => {
@@ -49,16 +60,16 @@ impl Walk<'_> {
     fn covers(&mut self, id: StateId, exact: Exactness) -> bool {
         let first_temp = self.last_id();
         let Some(k) = self.kept.get(id) else { return false };
-        let known_reads = if k.branches > 0 { 0..0 } else { self.kept.waits_for(id)..MAX_FRAMES };
+        let reads = if exact == Exactness::Proved { k.read } else { SlotMasks::ALL };
         let mut compare = Compare {
             prog: &self.prog,
             rights: self.rights,
             exact,
             numbers_exactly: self.compares_exactly,
-            reads: k.read.known_in(known_reads),
+            reads,
             ids: &mut self.id_map,
         };
-        compare.covers(&k.state, &self.cur, self.idx, first_temp)
+        compare.covers(&k.state, &self.cur, k.idx, first_temp)
     }
 
     fn find(&mut self, marks: Marks, force: bool, mut keep: bool) -> Res<Found> {
@@ -66,11 +77,16 @@ impl Walk<'_> {
         let recent = self.jumps_processed - self.kept.last_jumps < 20
             && self.processed - self.kept.last_insns < 100;
         let mut compared = 0;
+        let callsite = self.cur.cur().callsite;
         // From the newest on; a state that is evicted meanwhile only moves those already seen.
         while let Some(at) = left.checked_sub(1) {
             left = at;
-            let Some(id) = self.kept.at(self.idx).get(at).copied() else { continue };
+            let Some(listed) = self.kept.at(self.idx).get(at).copied() else { continue };
             compared += 1;
+            if listed.callsite != callsite {
+                continue;
+            }
+            let id = listed.id;
             let Some(k) = self.kept.get(id) else { continue };
             let is_open = k.branches > 0;
             if is_open {
@@ -84,7 +100,7 @@ impl Walk<'_> {
                 let bounded = (marks.has(Marks::MAY_GOTO) && may_goto_moved)
                     || marks.has(Marks::CALLS_CALLBACK);
                 if bounded && self.covers(id, Exactness::Within) {
-                    return Ok(Found::Covered { by: id, closes_loop: true });
+                    return Ok(Found::Covered { by: id, how: How::ClosesLoop });
                 }
                 let may_spin = same_entry
                     && !marks.has(Marks::CALLS_CALLBACK)
@@ -101,10 +117,15 @@ impl Walk<'_> {
                     keep = false;
                 }
             } else {
-                let unfinished = self.kept.waits_for(id) > 0;
-                let exact = if unfinished { Exactness::Within } else { Exactness::Proved };
+                let (exact, how) = if !self.kept.is_waiting(id) {
+                    (Exactness::Proved, How::Proved)
+                } else if self.kept.loops.may_guess() {
+                    (Exactness::Proved, How::Guessed)
+                } else {
+                    (Exactness::Within, How::ClosesLoop)
+                };
                 if self.covers(id, exact) {
-                    return Ok(Found::Covered { by: id, closes_loop: unfinished });
+                    return Ok(Found::Covered { by: id, how });
                 }
             }
             self.count_miss(id, marks, keep);
@@ -128,32 +149,23 @@ impl Walk<'_> {
         }
     }
 
-    fn accept(&mut self, by: StateId, closes_loop: bool) {
+    fn accept(&mut self, by: StateId, how: How) {
         if let Some(k) = self.kept.get_mut(by) {
             k.hits += 1;
         }
-        let at = (self.idx, self.cur.cur_idx() as u8);
+        let next = (self.idx, self.cur.cur_idx() as u8);
+        let end = PathEnd { last: self.history.last(), parent: self.parent, next };
         let mut trace = Trace::new(self.log, &self.log_state, self.env);
-        propagate(&mut self.kept, &self.prog, by, &self.history, self.parent, at, &mut trace);
+        propagate(&mut self.kept, &self.history, &self.prog, by, end, &mut trace);
         propagate_reads(&mut self.kept, by, &self.written, self.parent);
-        if closes_loop {
-            let open = self.kept.get(by).filter(|k| k.branches > 0);
-            let frames = match open {
-                Some(k) => k.state.frames.len(),
-                None => self.kept.waits_for(by),
-            };
-            let open = open.map(|k| (by, k.serial));
-            self.kept.wait_for(self.parent, frames);
-            let ret = Return {
-                covered_by: by,
-                depth: at.1,
-                parent: self.parent,
-                history: self.history.clone(),
-                written: self.written,
-                idx: self.idx,
-            };
-            self.kept.loops.add(open, ret);
-        }
+        let guess = match how {
+            How::Proved => return,
+            How::ClosesLoop => None,
+            How::Guessed => Some(Guess { state: self.cur.clone(), history: self.history.mark() }),
+        };
+        let open = self.kept.get(by).filter(|k| k.branches > 0).map(|k| (by, k.serial));
+        self.kept.wait(self.parent);
+        self.kept.loops.add(open, Return { covered_by: by, end, written: self.written, guess });
     }
 
     fn keep(&mut self) {
@@ -168,9 +180,10 @@ impl Walk<'_> {
         }
         let mut state = self.cur.clone();
         self.drop_single_ids(&mut state);
-        let history = core::mem::take(&mut self.history);
+        self.history.restart_count();
+        let last = self.history.last();
         let written = core::mem::take(&mut self.written);
-        let id = self.kept.add(state, self.idx, self.parent, history, written);
+        let id = self.kept.add(state, self.idx, self.parent, last, written);
         self.parent = Some(id);
     }
 
@@ -196,7 +209,7 @@ impl Walk<'_> {
     }
 
     /// The path in hand is finished: closes branches upwards, and cycles whose start is now finished.
-    pub(crate) fn finish_path(&mut self) -> Res<()> {
+    pub(crate) fn finish_path(&mut self) {
         let mut at = self.parent;
         while let Some(id) = at {
             let Some(k) = self.kept.get(id) else { break };
@@ -204,28 +217,51 @@ impl Walk<'_> {
             if self.kept.end_branch(id) > 0 {
                 break;
             }
-            self.finish_loop(id);
+            if self.kept.loops.is_head(id) && !self.finish_loop(id) {
+                break;
+            }
             at = up;
         }
-        Ok(())
     }
 
+    /// The outermost start of a cycle has no open path; whether it is finished.
     // SOUND: what matters at the start of a cycle matters where the cycle returns to it; passed along all returns
     // until nothing changes; so does what is read of the stack. Each round marks a number or slot that was not marked,
-    // so it ends.
-    fn finish_loop(&mut self, id: StateId) {
-        let returns = self.kept.loops.finish(id);
-        let mut changed = !returns.is_empty();
+    // so it ends. Then a guess that holds is as good as any other covering: it was compared with all marks that its
+    // state will ever have. One that does not is walked from where its path ended, below the same start.
+    fn finish_loop(&mut self, head: StateId) -> bool {
+        let returns = self.kept.loops.take_returns();
         let mut trace = Trace::new(self.log, &self.log_state, self.env);
+        let mut changed = true;
         while changed {
             changed = false;
-            for r in &returns {
-                let (at, kept) = ((r.idx, r.depth), &mut self.kept);
-                let (by, steps) = (r.covered_by, &r.history);
-                changed |= propagate(kept, &self.prog, by, steps, r.parent, at, &mut trace);
-                changed |= propagate_reads(&mut self.kept, r.covered_by, &r.written, r.parent);
+            for r in returns.iter().rev() {
+                let (kept, by) = (&mut self.kept, r.covered_by);
+                changed |= propagate(kept, &self.history, &self.prog, by, r.end, &mut trace);
+                changed |= propagate_reads(kept, by, &r.written, r.end.parent);
             }
         }
+        let (mut hold, mut wrong) = (Vec::new(), Vec::new());
+        for mut r in returns {
+            let mut is_wrong = false;
+            if let Some(g) = &mut r.guess {
+                core::mem::swap(&mut self.cur, &mut g.state);
+                is_wrong = !self.covers(r.covered_by, Exactness::Proved);
+                core::mem::swap(&mut self.cur, &mut g.state);
+            }
+            if is_wrong { &mut wrong } else { &mut hold }.push(r);
+        }
+        if wrong.is_empty() {
+            self.kept.finish_loop();
+            return true;
+        }
+        for r in wrong {
+            let Some(guess) = r.guess else { continue };
+            self.kept.add_branch(Some(head));
+            self.push_again(guess, r.end.next.0, r.end.parent, r.written, head);
+        }
+        self.kept.loops.go_on(hold);
+        false
     }
 
     /// Makes what differs from the last unfinished visit of a slot (but `except`) unknown, so that a loop converges
@@ -237,8 +273,8 @@ impl Walk<'_> {
         except: Option<StateId>,
         state: &mut VerifierState,
     ) {
-        let others = self.kept.at(idx).iter().rev().filter(|id| Some(**id) != except);
-        let previous = others.filter_map(|id| self.kept.get(*id)).find(|k| {
+        let others = self.kept.at(idx).iter().rev().filter(|l| Some(l.id) != except);
+        let previous = others.filter_map(|l| self.kept.get(l.id)).find(|k| {
             k.branches > 0
                 && k.state.frames.len() == state.frames.len()
                 && k.state.frames.iter().zip(&state.frames).all(|(a, b)| a.callsite == b.callsite)
