@@ -8,7 +8,7 @@ use skep_abi::insn::disasm::{NoNames, disasm_program};
 use skep_abi::insn::{RawInsn, decode};
 use skep_host::kernel::{KernelProg, LoadAttr, TestRun};
 use skep_maps::Slot;
-use skep_verifier::env::{ArgType, Callback, HelperProto, RetType};
+use skep_verifier::env::HelperProto;
 use skep_vm::{Clock, FixedHost, HelperEntry, HelperTable, MemContext, Mode, Prog, Runtime};
 
 /// Vectors in all.
@@ -67,16 +67,8 @@ struct Ktime;
 
 impl HelperTable for Ktime {
     fn helper(&self, id: i32) -> Option<HelperEntry> {
-        static PROTO: HelperProto = HelperProto {
-            id: 5,
-            name: "ktime_get_ns",
-            gpl_only: false,
-            pkt_access: false,
-            changes_pkt_data: false,
-            args: [ArgType::None; 5],
-            ret: RetType::Integer,
-            callback: Callback::None,
-        };
+        static PROTO: HelperProto =
+            HelperProto { id: 5, name: "ktime_get_ns", ..HelperProto::PLAIN };
         (id == PROTO.id)
             .then_some(HelperEntry { proto: &PROTO, run: |call| call.clock_ns(Clock::Monotonic) })
     }

@@ -17,16 +17,7 @@ const fn read_or_null() -> MemArg {
     MemArg { access: MemAccess::Read, nullable: Nullable::Yes }
 }
 
-const BASE: HelperProto = HelperProto {
-    id: 0,
-    name: "",
-    gpl_only: false,
-    pkt_access: false,
-    changes_pkt_data: false,
-    args: [ArgType::None; 5],
-    ret: RetType::Integer,
-    callback: Callback::None,
-};
+const BASE: HelperProto = HelperProto::PLAIN;
 
 macro_rules! helper {
     ($id:ident, $name:literal, [$($arg:expr),*], $ret:ident $(, $f:ident = $v:expr)*) => {{

@@ -1,7 +1,15 @@
 //! The verifier's view of its environment: helper prototypes, context layouts, map properties.
 //!
 //! Everything here is plain data. The one trait is [`Env`], which a host implements to say what a
-//! program may use. Neighbours: `walk` asks it, `call/` interprets prototypes, `mem/ctx` layouts.
+//! program may use. Helpers are in `env/helper`. Neighbours:
+//! `walk` asks it, `call/` interprets prototypes, `mem/ctx` layouts.
+
+mod helper;
+
+pub use helper::{
+    ArgType, Callback, DynptrArg, DynptrSort, HelperLookup, HelperProto, INTERNAL_HELPER_BASE,
+    MemAccess, MemArg, Nullable, RefEffect, RetType, SockArg, SockRet,
+};
 
 pub use crate::caps::Caps;
 
@@ -9,129 +17,6 @@ use skep_abi::insn::Size;
 use skep_btf::Btf;
 use skep_btf::fields::Field;
 use std::sync::Arc;
-
-/// What a helper argument must be (`enum bpf_arg_type` is the kernel's counterpart).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ArgType {
-    /// Not an argument.
-    None,
-    /// Any initialised value.
-    Anything,
-    /// A map, known at verification.
-    ConstMap,
-    /// Initialised memory of the key size of the `ConstMap` argument.
-    MapKey,
-    /// Initialised memory of the value size of the `ConstMap` argument.
-    MapValue,
-    /// Memory of the value size of the `ConstMap` argument, which the helper fills.
-    UninitMapValue,
-    /// Memory whose size is the next argument.
-    Mem(MemArg),
-    /// Memory of a fixed size in bytes.
-    FixedMem(MemArg, u32),
-    /// Size of the `Mem` before it, in bytes, above zero.
-    Size,
-    /// Size of the `Mem` before it, in bytes, zero allowed.
-    SizeOrZero,
-    /// The context, unmodified.
-    Ctx,
-    /// A callback: address of a static subprogram.
-    Func,
-    /// The callback's context: a stack pointer or NULL.
-    StackOrNull,
-    /// A NUL-terminated string in a read-only map value.
-    ConstStr,
-}
-
-/// How a helper uses memory that it is given.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MemArg {
-    /// Direction.
-    pub access: MemAccess,
-    /// Whether NULL is allowed (with a size of zero, for `Mem`).
-    pub nullable: Nullable,
-}
-
-/// Direction of a helper's memory access.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MemAccess {
-    /// Reads; must be initialised and readable.
-    Read,
-    /// Writes all of it; need not be initialised (`MEM_UNINIT`).
-    Write,
-    /// Reads and writes; must be initialised and writable.
-    ReadWrite,
-}
-
-/// Whether a pointer argument may be NULL.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Nullable {
-    /// Never NULL.
-    No,
-    /// NULL allowed.
-    Yes,
-}
-
-/// What a helper returns (`enum bpf_return_type`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RetType {
-    /// A scalar.
-    Integer,
-    /// Nothing; R0 is unreadable.
-    Void,
-    /// Address of a value of the `ConstMap` argument, or NULL.
-    MapValueOrNull,
-    /// The helper does not return when it succeeds (`bpf_tail_call`); nothing when it fails: R0 is unreadable.
-    TailCall,
-}
-
-/// How a helper that takes an [`ArgType::Func`] calls it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Callback {
-    /// Takes no callback.
-    None,
-    /// `bpf_loop`: `(u32 index, void *ctx)`, returns 0 or 1.
-    Loop,
-    /// `bpf_for_each_map_elem`: `(map, const void *key, void *value, void *ctx)`, returns 0 or 1.
-    ForEachMapElem,
-}
-
-/// What a helper promises and demands (`struct bpf_func_proto`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HelperProto {
-    /// UAPI number (`BPF_FUNC_*`), or above [`INTERNAL_HELPER_BASE`] for what classic BPF needs.
-    pub id: i32,
-    /// Name without prefix, as in `bpf.h` and the verifier log: `map_lookup_elem`.
-    pub name: &'static str,
-    /// Only for GPL-compatible programs.
-    pub gpl_only: bool,
-    /// May be given packet pointers as memory (`pkt_access`).
-    pub pkt_access: bool,
-    /// Invalidates all packet pointers.
-    pub changes_pkt_data: bool,
-    /// Arguments in R1 to R5.
-    pub args: [ArgType; 5],
-    /// Result in R0.
-    pub ret: RetType,
-    /// How it calls back.
-    pub callback: Callback,
-}
-
-/// Helper numbers from here on exist only for translated classic BPF (ancillary loads).
-pub const INTERNAL_HELPER_BASE: i32 = 0x4000_0000;
-
-/// Answer to "may this program call helper N?".
-#[derive(Clone, Copy, Debug)]
-pub enum HelperLookup<'a> {
-    /// It may.
-    Known(&'a HelperProto),
-    /// The number exists, but not for this program type, or it lacks the privilege.
-    NotAllowed(&'static str),
-    /// Linux 6.18 has it, Skep does not yet.
-    Unsupported(&'static str),
-    /// No such helper.
-    Unknown,
-}
 
 /// What is special about a kernel function (`KF_*`), as a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -292,6 +177,15 @@ pub enum PacketAccess {
     Read,
     /// Reads and writes.
     ReadWrite,
+    /// Reads and writes, and every helper that takes memory takes it: the value of a socket option.
+    OptVal,
+}
+
+impl PacketAccess {
+    /// Whether programs may write.
+    pub const fn is_writable(self) -> bool {
+        matches!(self, PacketAccess::ReadWrite | PacketAccess::OptVal)
+    }
 }
 
 /// What the verifier must know of a program type.
@@ -382,6 +276,10 @@ pub trait Env {
     /// Looks up a kernel function by name, for this program type.
     fn kfunc(&self, _name: &str) -> KfuncLookup<'_> {
         KfuncLookup::NotAllowed
+    }
+    /// How many CPUs a program may find itself on (`nr_cpu_ids`).
+    fn cpus(&self) -> u32 {
+        u32::MAX
     }
     /// Who loads.
     fn privilege(&self) -> Privilege;

@@ -163,12 +163,18 @@ impl Machine<'_> {
         let bad =
             |wanted| TrapKind::BadArgument { helper: helper.proto.name, arg: i as u8 + 1, wanted };
         match helper.proto.args[i] {
-            ArgType::None | ArgType::Anything | ArgType::Size | ArgType::SizeOrZero => Ok(()),
+            ArgType::None
+            | ArgType::Anything
+            | ArgType::Scalar
+            | ArgType::Size
+            | ArgType::SizeOrZero
+            | ArgType::AllocSize => Ok(()),
             ArgType::ConstMap => {
                 prog.map_of(arg).map(|_| ()).ok_or_else(|| bad("a map of the program"))
             }
             ArgType::Ctx if arg == self.ctx.ctx_mem().addr() => Ok(()),
-            ArgType::Ctx => Err(bad("the context")),
+            ArgType::CtxOrNull if arg == 0 || arg == self.ctx.ctx_mem().addr() => Ok(()),
+            ArgType::Ctx | ArgType::CtxOrNull => Err(bad("the context")),
             ArgType::Func => prog.func_of(arg).map(|_| ()).ok_or_else(|| bad("a subprogram")),
             ArgType::StackOrNull if arg == 0 || self.st.on_stack(arg, 0) => Ok(()),
             ArgType::StackOrNull => Err(bad("a stack address or NULL")),
@@ -176,11 +182,24 @@ impl Machine<'_> {
                 Some(_) => Ok(()),
                 None => Err(bad("a NUL-terminated string")),
             },
+            ArgType::SpinLock
+            | ArgType::Timer
+            | ArgType::SockCommon
+            | ArgType::Socket(_)
+            | ArgType::Btf(..)
+            | ArgType::BtfSockCommon(_)
+            | ArgType::RingbufMem
+            | ArgType::PercpuBtf
+            | ArgType::KptrDest
+            | ArgType::KptrSource
+            | ArgType::Dynptr(_) => Err(bad("an object that programs that run do not have yet")),
             ArgType::MapKey
             | ArgType::MapValue
+            | ArgType::MapValueOrNull
             | ArgType::UninitMapValue
             | ArgType::Mem(_)
-            | ArgType::FixedMem(..) => {
+            | ArgType::FixedMem(..)
+            | ArgType::AlignedMem(..) => {
                 match mem_arg(prog, helper.proto, args, i) {
                     // `map_of` failed: the map argument is reported on its own.
                     None => Err(bad("memory of a known size")),
@@ -220,7 +239,7 @@ pub(crate) fn mem_arg(
     let of = |m: MemArg, len: usize| {
         let len = if addr == 0 && m.nullable == Nullable::Yes { 0 } else { len };
         let access = match m.access {
-            MemAccess::Read => Access::Read,
+            MemAccess::Read | MemAccess::ReadPlain => Access::Read,
             MemAccess::Write => Access::Write,
             MemAccess::ReadWrite => Access::ReadWrite,
         };
@@ -229,17 +248,33 @@ pub(crate) fn mem_arg(
     match *proto.args.get(i)? {
         ArgType::None
         | ArgType::Anything
+        | ArgType::Scalar
         | ArgType::Size
         | ArgType::SizeOrZero
+        | ArgType::AllocSize
         | ArgType::ConstMap
         | ArgType::Ctx
+        | ArgType::CtxOrNull
+        | ArgType::SpinLock
+        | ArgType::Timer
+        | ArgType::SockCommon
+        | ArgType::Socket(_)
+        | ArgType::Btf(..)
+        | ArgType::BtfSockCommon(_)
+        | ArgType::RingbufMem
+        | ArgType::PercpuBtf
+        | ArgType::KptrDest
+        | ArgType::KptrSource
+        | ArgType::Dynptr(_)
         | ArgType::Func
         | ArgType::StackOrNull
         | ArgType::ConstStr => None,
         ArgType::MapKey => Some((addr, map_spec()?.key_size as usize, Access::Read)),
         ArgType::MapValue => Some((addr, map_spec()?.value_size as usize, Access::Read)),
+        ArgType::MapValueOrNull if addr == 0 => Some((addr, 0, Access::Read)),
+        ArgType::MapValueOrNull => Some((addr, map_spec()?.value_size as usize, Access::Read)),
         ArgType::UninitMapValue => Some((addr, map_spec()?.value_size as usize, Access::Write)),
-        ArgType::FixedMem(m, len) => Some(of(m, len as usize)),
+        ArgType::FixedMem(m, len) | ArgType::AlignedMem(m, len) => Some(of(m, len as usize)),
         ArgType::Mem(m) => Some(of(m, usize::try_from(*args.get(i + 1)?).ok()?)),
     }
 }

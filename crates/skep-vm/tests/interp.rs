@@ -353,16 +353,7 @@ fn bad_programs_are_refused() {
 }
 
 const fn proto(name: &'static str, args: [ArgType; 5]) -> HelperProto {
-    HelperProto {
-        id: 1000,
-        name,
-        gpl_only: false,
-        pkt_access: false,
-        changes_pkt_data: false,
-        args,
-        ret: RetType::Integer,
-        callback: Callback::None,
-    }
+    HelperProto { id: 1000, name, args, ..HelperProto::PLAIN }
 }
 
 const NONE: ArgType = ArgType::None;

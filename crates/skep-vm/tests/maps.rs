@@ -28,12 +28,10 @@ const NONE: ArgType = ArgType::None;
 static LOOKUP: HelperProto = HelperProto {
     id: 1,
     name: "map_lookup_elem",
-    gpl_only: false,
     pkt_access: true,
-    changes_pkt_data: false,
     args: [ArgType::ConstMap, ArgType::MapKey, NONE, NONE, NONE],
     ret: RetType::MapValueOrNull,
-    callback: Callback::None,
+    ..HelperProto::PLAIN
 };
 
 static FOR_EACH: HelperProto = HelperProto {

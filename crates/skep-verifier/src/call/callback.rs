@@ -8,7 +8,7 @@ use crate::env::Callback;
 use crate::pre::MapId;
 use crate::reject::RejectKind;
 use crate::state::{CallbackFrame, Frame, RegKind, RegState};
-use crate::walk::{Res, Stop, Walk};
+use crate::walk::{Res, Stop, Walk, unsupported};
 use skep_abi::insn::Reg;
 use std::rc::Rc;
 
@@ -25,6 +25,9 @@ impl Walk<'_> {
         let mut callee = self.new_frame(subprog)?;
         match kind {
             Callback::None => return Err(Stop::Bug("no callback to schedule")),
+            Callback::Timer => return Err(unsupported("timer callbacks")),
+            Callback::FindVma => return Err(unsupported("bpf_find_vma callbacks")),
+            Callback::UserRingbuf => return Err(unsupported("user ring buffer callbacks")),
             Callback::Loop => {
                 let rounds = caller.regs[Reg::R1.index()];
                 if !rounds.is_scalar() {

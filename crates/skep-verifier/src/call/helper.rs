@@ -1,30 +1,69 @@
-//! Helper calls: may it be called, are its arguments right, and what is known of its result.
+//! Helper calls: may it be called, are its arguments right, and what becomes of the state.
+//!
+//! Neighbours: `args` and `compat` judge arguments, `map_func` maps, `rules` what only some helpers demand, `ret` says
+//! what is known of the result.
 
 use crate::caps;
-use crate::domain::{Range, Scalar};
 use crate::env::{Callback, HelperLookup, HelperProto, RetType};
-use crate::object::Leaving;
-use crate::pre::MapId;
-use crate::reject::RejectKind;
-use crate::state::{RegKind, RegState};
+use crate::object::{Leaving, Sleeper};
+use crate::reject::{HelperReject, RejectKind};
+use crate::state::RegState;
 use crate::walk::{Flow, Res, Stop, Walk, unsupported};
 use skep_abi::insn::Reg;
-use skep_abi::uapi::{
-    BPF_F_RDONLY_PROG, BPF_FUNC_for_each_map_elem, BPF_FUNC_map_delete_elem,
-    BPF_FUNC_map_lookup_elem, BPF_FUNC_map_lookup_percpu_elem, BPF_FUNC_map_update_elem,
-    BPF_FUNC_tail_call, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH,
-    BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH,
-    BPF_MAP_TYPE_PROG_ARRAY,
-};
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     pub(crate) fn exec_helper(&mut self, id: i32) -> Res<Flow> {
+        let proto = self.resolve_helper(id)?;
+        let args = self.check_args(proto)?;
+        if let Some(map) = args.map {
+            self.check_map_writable(map, proto)?;
+        }
+        if proto.ret == RetType::TailCall {
+            self.check_tail_call_map(args.map)?;
+            if self.cur.reg(Reg::R3).num.const_value().is_some() {
+                // The kernel calls a known program directly, and so depends on which one it is.
+                self.mark_precise(Reg::R3)?;
+            }
+        }
+        for fill in args.fills.into_iter().flatten() {
+            self.mark_filled(fill);
+        }
+        if args.release.is_some() {
+            self.release_arg(proto, &args)?;
+        }
+        if proto.ret == RetType::TailCall {
+            self.check_nothing_held(Leaving::TailCall)?;
+        }
+        self.check_helper_rules(proto, &args)?;
+        if proto.callback != Callback::None {
+            let callback = args.callback.ok_or(Stop::Bug("a callback helper without callback"))?;
+            self.schedule_callback(proto.callback, callback, args.map)?;
+        }
+        let changes_packet = proto.changes_pkt_data || self.is_packet_write(proto);
+        self.mark_caller_saved_lost();
+        self.mark_returned(proto, &args)?;
+        if let Some(map) = args.map {
+            self.check_map_call(map, proto)?;
+        }
+        if changes_packet {
+            self.mark_packet_pointers_lost();
+        }
+        if proto.ret == RetType::TailCall {
+            self.guard_tail_call(args.map);
+            self.push_tail_return()?;
+        }
+        Ok(Flow::Next)
+    }
+
+    /// The helper's prototype, if the program may call it here.
+    fn resolve_helper(&self, id: i32) -> Res<&'a HelperProto> {
         let env = self.env;
-        let proto: &HelperProto = match caps::helper(env, id) {
+        let proto = match caps::helper(env, id) {
             HelperLookup::Known(p) => p,
             HelperLookup::NotAllowed(name) => {
                 return Err(RejectKind::HelperNotAllowed { name: name.into(), id }.into());
             }
+            HelperLookup::NotHere(_) => return Err(HelperReject::NotInProbe {}.into()),
             HelperLookup::Unsupported(name) => {
                 return Err(RejectKind::HelperUnsupported { name: name.into(), id }.into());
             }
@@ -33,56 +72,13 @@ impl Walk<'_> {
         if proto.gpl_only && !self.is_gpl {
             return Err(RejectKind::HelperGpl {}.into());
         }
-        let args = self.check_args(proto)?;
-        if let Some(map) = args.map {
-            self.check_map_call(map, proto)?;
-        }
-        if proto.ret == RetType::TailCall {
-            self.check_nothing_held(Leaving::TailCall)?;
-            if self.cur.reg(Reg::R3).num.const_value().is_some() {
-                // The kernel calls a known program directly, and so depends on which one it is.
-                self.mark_precise(Reg::R3)?;
+        if proto.might_sleep {
+            if !self.in_sleepable() {
+                return Err(HelperReject::SleepableOnly {}.into());
             }
+            self.check_sleeps(Sleeper::Helper(proto.name, proto.id))?;
         }
-        if proto.callback != Callback::None {
-            let callback = args.callback.ok_or(Stop::Bug("a callback helper without callback"))?;
-            self.schedule_callback(proto.callback, callback, args.map)?;
-        }
-        for fill in args.fills.into_iter().flatten() {
-            self.mark_filled(fill);
-        }
-        self.mark_caller_saved_lost();
-        let ret = match proto.ret {
-            RetType::Integer => RegState::UNKNOWN,
-            // SOUND: an engine may leave anything in R0, even an address.
-            RetType::Void | RetType::TailCall => RegState::NOT_INIT,
-            RetType::MapValueOrNull => {
-                let map = args.map.ok_or(Stop::Bug("a map value without a map"))?;
-                let is_there = proto.id.cast_unsigned() == BPF_FUNC_map_lookup_elem
-                    && args
-                        .const_key
-                        .is_some_and(|k| self.map(map).is_ok_and(|m| k < u64::from(m.max_entries)));
-                if is_there {
-                    // SOUND: see `has_all_elements`.
-                    RegState::pointer(RegKind::MapValue(map))
-                } else {
-                    RegState::pointer_or_null(RegKind::MapValue(map), self.new_id())
-                }
-            }
-        };
-        *self.cur.reg_mut(Reg::R0) = ret;
-        if proto.callback == Callback::Loop {
-            // The kernel knows no bounds of the result either.
-            self.cur.reg_mut(Reg::R0).num = Scalar::from_u64(Range::FULL);
-        }
-        if proto.changes_pkt_data {
-            self.mark_packet_pointers_lost();
-        }
-        if proto.ret == RetType::TailCall {
-            self.guard_tail_call(args.map);
-            self.push_tail_return()?;
-        }
-        Ok(Flow::Next)
+        Ok(proto)
     }
 
     /// Where a tail call of a function that succeeds goes on: the program that was called returns in its place.
@@ -108,47 +104,9 @@ impl Walk<'_> {
         self.cur.update_regs(|r| r.kind.is_packet_any(), |r| *r = lost);
     }
 
-    /// The helper works on this type of map (`check_map_func_compatibility`).
-    // Only types listed here are known to be sound; others are refused rather than guessed at.
-    #[expect(non_upper_case_globals, reason = "names are the uapi's own")]
-    fn check_map_call(&self, id: MapId, proto: &HelperProto) -> Res<()> {
-        let map = self.map(id)?;
-        let func = u32::try_from(proto.id).unwrap_or(u32::MAX);
-        let is_plain = matches!(
-            map.map_type,
-            BPF_MAP_TYPE_HASH
-                | BPF_MAP_TYPE_ARRAY
-                | BPF_MAP_TYPE_PERCPU_HASH
-                | BPF_MAP_TYPE_PERCPU_ARRAY
-                | BPF_MAP_TYPE_LRU_HASH
-                | BPF_MAP_TYPE_LRU_PERCPU_HASH
-        );
-        let is_percpu = matches!(
-            map.map_type,
-            BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_PERCPU_ARRAY | BPF_MAP_TYPE_LRU_PERCPU_HASH
-        );
-        let is_of_maps = map.inner.is_some();
-        let ok = match func {
-            BPF_FUNC_map_lookup_elem => is_plain || is_of_maps,
-            BPF_FUNC_map_update_elem | BPF_FUNC_map_delete_elem | BPF_FUNC_for_each_map_elem => {
-                is_plain
-            }
-            BPF_FUNC_map_lookup_percpu_elem => is_percpu,
-            BPF_FUNC_tail_call => map.map_type == BPF_MAP_TYPE_PROG_ARRAY,
-            _ => true,
-        };
-        // SOUND: what is constant to the verifier must be so for the program's own helper calls too.
-        let changes = matches!(func, BPF_FUNC_map_update_elem | BPF_FUNC_map_delete_elem);
-        if ok && changes && map.flags & BPF_F_RDONLY_PROG != 0 {
-            return Err(RejectKind::MapReadOnly {}.into());
-        }
-        if ok {
-            return Ok(());
-        }
-        if func == BPF_FUNC_tail_call {
-            return Err(RejectKind::TailCallMap {}.into());
-        }
-        let (map_type, name, id) = (map.map_type, proto.name, proto.id);
-        Err(RejectKind::MapFunc { map_type, name, id }.into())
+    /// Whether a write through a dynptr may move the packet.
+    // SOUND: dynptrs are refused so far (`check_dynptr_arg`), so there is none to write through.
+    fn is_packet_write(&self, _proto: &HelperProto) -> bool {
+        false
     }
 }

@@ -2,7 +2,13 @@
 
 mod args;
 mod callback;
+mod compat;
+mod format;
 mod helper;
+mod map_func;
+mod ret;
+mod rules;
+mod special;
 mod subprog;
 
 use crate::state::RegState;

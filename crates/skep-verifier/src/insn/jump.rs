@@ -2,12 +2,13 @@
 
 use crate::domain::{Edge, Scalar, branch_taken, refine};
 use crate::object::forget_ref;
-use crate::pre::{Program, has_lock};
+use crate::pre::{MapId, MapTable, Program, has_lock};
 use crate::prune::LinkSet;
 use crate::reject::RejectKind;
-use crate::state::{PacketRange, Place, PtrFlags, RegKind, RegState, VerifierState};
+use crate::state::{PacketRange, Place, PtrFlags, RegKind, RegState, SockKind, VerifierState};
 use crate::walk::{Flow, Res, Walk};
 use skep_abi::insn::{AluOp, JmpOp, Reg, Src, Width};
+use skep_abi::uapi::{BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_XSKMAP};
 
 /// The packet reaches no further than this behind a pointer (`MAX_PACKET_OFF`).
 const MAX_PACKET_OFF: u64 = 0xffff;
@@ -412,6 +413,15 @@ enum NullCheck {
     NotNull,
 }
 
+/// What a lookup has found if it is not NULL: sockets are not in the map's memory (`mark_ptr_not_null_reg`).
+fn found(maps: &MapTable, m: MapId) -> RegKind {
+    match maps.get(m).map(|e| e.props.map_type) {
+        Some(BPF_MAP_TYPE_XSKMAP) => RegKind::Socket(SockKind::Xdp),
+        Some(BPF_MAP_TYPE_SOCKMAP | BPF_MAP_TYPE_SOCKHASH) => RegKind::Socket(SockKind::Full),
+        Some(_) | None => RegKind::MapValue(m),
+    }
+}
+
 /// Tells every copy of a pointer whether it is NULL (`mark_ptr_or_null_regs`).
 // SOUND: copies share an id, which is given by each lookup anew, and a pointer that may be NULL cannot be moved.
 fn resolve_null(prog: &Program, state: &mut VerifierState, id: u32, check: NullCheck) {
@@ -423,7 +433,7 @@ fn resolve_null(prog: &Program, state: &mut VerifierState, id: u32, check: NullC
                 (NullCheck::NotNull, kind) => {
                     let inner = |m| prog.maps.get(m).and_then(|e| e.inner);
                     let kind = match kind {
-                        RegKind::MapValue(m) => inner(m).map_or(kind, RegKind::Map),
+                        RegKind::MapValue(m) => inner(m).map_or(found(&prog.maps, m), RegKind::Map),
                         other => other,
                     };
                     let flags = r.flags.without(PtrFlags::MAYBE_NULL);

@@ -17,7 +17,9 @@ impl Names {
             if let Insn::Call(CallTarget::Helper(id)) = insn {
                 let name = match env.helper(*id) {
                     HelperLookup::Known(p) => p.name,
-                    HelperLookup::NotAllowed(n) | HelperLookup::Unsupported(n) => n,
+                    HelperLookup::NotAllowed(n)
+                    | HelperLookup::NotHere(n)
+                    | HelperLookup::Unsupported(n) => n,
                     HelperLookup::Unknown => continue,
                 };
                 helpers.insert(*id, format!("bpf_{name}"));

@@ -80,7 +80,7 @@ impl Walk<'_> {
         if m.access != HelperAccess::Write {
             check_direction(map, off, m.size, false)?;
         }
-        if m.access != HelperAccess::Read {
+        if m.access.writes() {
             check_direction(map, off, m.size, true)?;
         }
         check_region(Region::MapValue, ptr, r.num(), off, m.size, map.value_size, m.zero)?;
@@ -95,7 +95,7 @@ impl Walk<'_> {
         m: HelperMem,
     ) -> Res<()> {
         let (reg, ty) = (r.num(), ptr.type_text());
-        if m.access != HelperAccess::Read {
+        if m.access.writes() {
             return Err(RejectKind::CannotWriteInto { reg, ty }.into());
         }
         let size = self.map(id)?.key_size;

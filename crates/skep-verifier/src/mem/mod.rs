@@ -3,18 +3,23 @@
 //! [`Walk::access_memory`] is what loads, stores and atomics use; [`Walk::check_helper_mem`] what helpers use for
 //! the memory that they are given. Neighbours: `insn/memory` and `call/args` call these.
 
+mod buffer;
 mod ctx;
+mod flow_keys;
 mod map;
+mod memory;
 mod packet;
 mod region;
+mod socket;
 mod stack;
 
 use crate::domain::{Scalar, Tnum};
-use crate::env::{MemAccess as HelperAccess, PacketAccess};
-use crate::reject::{OffText, RejectKind};
-use crate::state::{RegKind, RegState};
+use crate::env::MemAccess as HelperAccess;
+use crate::reject::{HelperReject, OffText, RejectKind};
+use crate::state::{PtrFlags, RegKind, RegState, SockKind};
 use crate::walk::{Res, Walk};
 use skep_abi::insn::{Reg, Size, Width};
+use skep_abi::uapi::{BPF_F_ANY_ALIGNMENT, BPF_F_STRICT_ALIGNMENT};
 
 pub(crate) use ctx::field_at;
 pub(crate) use region::ZeroSize;
@@ -111,7 +116,8 @@ impl Walk<'_> {
     /// Judges an access, then does it (`check_mem_access`).
     pub(crate) fn access_memory(&mut self, a: MemAccess, dir: Direction) -> Res<()> {
         let ptr = *self.cur.reg(a.base);
-        check_alignment(&ptr, a)?;
+        let align = if self.is_strict() { Align::Strict } else { a.align };
+        check_alignment(&ptr, a.off, a.size.bytes(), align)?;
         if ptr.may_be_null() {
             let ty = ptr.type_text();
             return Err(RejectKind::InvalidMemAccess { reg: a.base.num(), ty }.into());
@@ -124,16 +130,15 @@ impl Walk<'_> {
             RegKind::MapValue(map) => self.check_map_value(map, &ptr, a, dir)?,
             RegKind::MapKey(map) => self.check_map_key(map, &ptr, a, dir)?,
             RegKind::Packet(_) | RegKind::PacketMeta(_) => self.check_packet(&ptr, a, dir)?,
+            RegKind::FlowKeys => self.check_flow_keys(&ptr, a, dir)?,
+            RegKind::Socket(sort) => self.check_socket(sort, &ptr, a, dir)?,
+            RegKind::TpBuffer | RegKind::Buf => self.check_buffer(&ptr, a, dir)?,
+            RegKind::Mem(size) => self.check_memory(size, &ptr, a, dir)?,
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Map(_)
             | RegKind::PacketEnd
             | RegKind::Func(_)
-            | RegKind::FlowKeys
-            | RegKind::Socket(_)
-            | RegKind::TpBuffer
-            | RegKind::Mem(_)
-            | RegKind::Buf
             | RegKind::Arena
             | RegKind::Btf(_)
             | RegKind::Dynptr(_) => {
@@ -192,20 +197,14 @@ impl Walk<'_> {
         }
     }
 
+    /// Each access must be aligned (`strict_alignment`).
+    fn is_strict(&self) -> bool {
+        self.req.flags & (BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT) == BPF_F_STRICT_ALIGNMENT
+    }
+
     /// The pointer is as it was given: no fixed or variable offset (`check_ptr_off_reg`).
     pub(crate) fn check_unmoved(&self, r: Reg) -> Res<()> {
-        let ptr = self.cur.reg(r);
-        let (ty, reg, off) = (ptr.type_text(), r.num(), ptr.off);
-        if off < 0 {
-            return Err(RejectKind::NegativePointer { ty, reg, off }.into());
-        }
-        if off != 0 {
-            return Err(RejectKind::ModifiedPointer { ty, reg, off }.into());
-        }
-        if ptr.num.const_value() != Some(0) {
-            return Err(RejectKind::VariablePointer { ty, var_off: ptr.num.var_off }.into());
-        }
-        Ok(())
+        check_moved(self.cur.reg(r), r)
     }
 
     /// A helper may access the memory behind a register (`check_helper_mem_access`).
@@ -219,7 +218,7 @@ impl Walk<'_> {
         }
         match ptr.kind {
             RegKind::Packet(_) | RegKind::PacketMeta(_) => {
-                if m.access != HelperAccess::Read && self.props.packet != PacketAccess::ReadWrite {
+                if m.access.writes() && !self.props.packet.is_writable() {
                     return Err(RejectKind::PacketWrite {}.into());
                 }
                 self.check_packet_range(&ptr, r, ptr.off.into(), m.size, m.zero)?;
@@ -234,6 +233,14 @@ impl Walk<'_> {
                 Ok(None)
             }
             RegKind::Stack(frame) => self.check_helper_stack(frame, &ptr, r, m),
+            RegKind::Mem(size) => {
+                self.check_helper_memory(size, &ptr, r, m)?;
+                Ok(None)
+            }
+            RegKind::Buf => {
+                self.check_helper_buffer(&ptr, r, m)?;
+                Ok(None)
+            }
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Ctx
@@ -243,8 +250,6 @@ impl Walk<'_> {
             | RegKind::FlowKeys
             | RegKind::Socket(_)
             | RegKind::TpBuffer
-            | RegKind::Mem(_)
-            | RegKind::Buf
             | RegKind::Arena
             | RegKind::Btf(_)
             | RegKind::Dynptr(_) => {
@@ -258,34 +263,68 @@ impl Walk<'_> {
     }
 }
 
-/// Only the stack demands alignment of ordinary accesses; atomics do everywhere (`check_ptr_alignment`).
-fn check_alignment(ptr: &RegState, a: MemAccess) -> Res<()> {
+/// The pointer is as it was given: no fixed or variable offset (`__check_ptr_off_reg`).
+pub(crate) fn check_moved(ptr: &RegState, r: Reg) -> Res<()> {
+    let (ty, reg, off) = (ptr.type_text(), r.num(), ptr.off);
+    if off < 0 {
+        return Err(RejectKind::NegativePointer { ty, reg, off }.into());
+    }
+    if off != 0 {
+        return Err(RejectKind::ModifiedPointer { ty, reg, off }.into());
+    }
+    if ptr.num.const_value() != Some(0) {
+        return Err(RejectKind::VariablePointer { ty, var_off: ptr.num.var_off }.into());
+    }
+    Ok(())
+}
+
+/// Accesses of `size` bytes at an offset from a pointer are aligned (`check_ptr_alignment`).
+pub(crate) fn check_alignment(ptr: &RegState, off: i32, size: u32, align: Align) -> Res<()> {
+    let is_plain = ptr.flags == PtrFlags::NONE;
     let what = match ptr.kind {
+        _ if !is_plain => "",
         RegKind::Stack(_) => "stack ",
         RegKind::MapValue(_) => "value ",
         RegKind::Ctx => "context ",
         RegKind::MapKey(_) => "key ",
         RegKind::Packet(_) | RegKind::PacketMeta(_) => "packet ",
-        _ => "",
+        RegKind::FlowKeys => "flow keys ",
+        RegKind::Socket(SockKind::Full) => "sock ",
+        RegKind::Socket(SockKind::Common) => "sock_common ",
+        RegKind::Socket(SockKind::Tcp) => "tcp_sock ",
+        RegKind::Socket(SockKind::Xdp) => "xdp_sock ",
+        RegKind::Arena => return Ok(()),
+        RegKind::NotInit
+        | RegKind::Scalar
+        | RegKind::Map(_)
+        | RegKind::PacketEnd
+        | RegKind::Func(_)
+        | RegKind::TpBuffer
+        | RegKind::Mem(_)
+        | RegKind::Buf
+        | RegKind::Btf(_)
+        | RegKind::Dynptr(_) => "",
     };
-    let is_stack = matches!(ptr.kind, RegKind::Stack(_));
-    if (a.align == Align::Natural && !is_stack) || a.size == Size::B {
+    // Only the stack demands alignment of ordinary accesses; atomics do everywhere.
+    let is_stack = is_plain && matches!(ptr.kind, RegKind::Stack(_));
+    if (align == Align::Natural && !is_stack) || size == 1 {
         return Ok(());
     }
-    let fixed = i64::from(ptr.off) + i64::from(a.off);
-    let at = ptr.num.var_off.add(Tnum::constant(fixed as u64));
-    if at.is_aligned(u64::from(a.size.bytes())) {
+    let is_packet = is_plain && ptr.kind.is_packet();
+    let fixed = i64::from(ptr.off) + i64::from(off) + if is_packet { IP_ALIGN } else { 0 };
+    if ptr.num.var_off.add(Tnum::constant(fixed as u64)).is_aligned(size.into()) {
         return Ok(());
     }
-    Err(RejectKind::Misaligned {
-        what,
-        var_off: OffText(ptr.num.var_off),
-        ptr_off: ptr.off,
-        off: a.off,
-        size: a.size.bytes(),
-    }
-    .into())
+    let (var_off, ptr_off) = (OffText(ptr.num.var_off), ptr.off);
+    Err(if is_packet {
+        HelperReject::PacketMisaligned { var_off, ptr_off, off, size }.into()
+    } else {
+        RejectKind::Misaligned { what, var_off, ptr_off, off, size }.into()
+    })
 }
+
+/// The network header is aligned, so the packet is not: its link header has 14 bytes (`NET_IP_ALIGN`).
+const IP_ALIGN: i64 = 2;
 
 /// Any number, as loaded from memory that nothing is known of.
 const UNKNOWN: RegState = RegState::scalar(Scalar::UNKNOWN);

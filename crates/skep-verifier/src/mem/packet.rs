@@ -2,7 +2,6 @@
 
 use super::region::fits;
 use super::{Direction, MemAccess, UNKNOWN, ZeroSize};
-use crate::env::PacketAccess;
 use crate::reject::RejectKind;
 use crate::state::{PacketRange, RegState};
 use crate::walk::{Res, Stop, Walk};
@@ -15,7 +14,7 @@ impl Walk<'_> {
         a: MemAccess,
         dir: Direction,
     ) -> Res<RegState> {
-        if dir.is_write() && self.props.packet != PacketAccess::ReadWrite {
+        if dir.is_write() && !self.props.packet.is_writable() {
             return Err(RejectKind::PacketWrite {}.into());
         }
         self.check_leak(dir, |reg| RejectKind::LeakIntoPacket { reg })?;

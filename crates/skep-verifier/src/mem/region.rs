@@ -1,7 +1,7 @@
 //! Memory of a known size behind a pointer: the bounds check that map values and keys share.
 
 use crate::insn::MAX_VAR_OFF;
-use crate::reject::RejectKind;
+use crate::reject::{HelperReject, RejectKind};
 use crate::state::RegState;
 use crate::walk::Res;
 
@@ -21,6 +21,8 @@ pub(crate) enum Region {
     MapValue,
     /// A map's key.
     MapKey,
+    /// Other memory.
+    Memory,
 }
 
 impl Region {
@@ -28,6 +30,7 @@ impl Region {
         match self {
             Region::MapValue => RejectKind::MapValueBounds { mem_size, off, size },
             Region::MapKey => RejectKind::MapKeyBounds { mem_size, off, size },
+            Region::Memory => HelperReject::MemoryBounds { mem_size, off, size }.into(),
         }
     }
 }

@@ -492,7 +492,7 @@ impl Walk<'_> {
                 ZeroSize::Forbidden => Err(RejectKind::StackZeroRead {}.into()),
             };
         }
-        let is_write = m.access != HelperAccess::Read;
+        let is_write = m.access.writes();
         let span = self.check_stack_bounds(frame, ptr, r, ptr.off.into(), m.size, is_write)?;
         if ptr.num.const_value().is_none() {
             self.check_var_offset_allowed(ptr, r)?;

@@ -67,6 +67,7 @@ fn use_def(insn: &Insn, env: &dyn Env) -> UseDef {
                     .filter(|&i| p.args.get(i).is_some_and(|a| *a != ArgType::None))
                     .fold(0, |m, i| m | (2 << i)),
                 HelperLookup::NotAllowed(_)
+                | HelperLookup::NotHere(_)
                 | HelperLookup::Unsupported(_)
                 | HelperLookup::Unknown => ARGS,
             };

@@ -23,7 +23,7 @@ pub(crate) mod stack;
 pub(crate) use frame::{CallbackFrame, Frame};
 pub(crate) use held::Held;
 pub use ptr::TypeText;
-pub(crate) use ptr::{BtfOwner, PtrFlags};
+pub(crate) use ptr::{BtfOwner, PtrFlags, SockKind};
 pub(crate) use reg::{PacketRange, RegKind, RegState};
 pub(crate) use stack::{ByteKind, SlotObject, StackSlot};
 

@@ -172,16 +172,7 @@ const fn proto(id: i32, name: &'static str, args: &[ArgType]) -> HelperProto {
         all[i] = args[i];
         i += 1;
     }
-    HelperProto {
-        id,
-        name,
-        gpl_only: false,
-        pkt_access: false,
-        changes_pkt_data: false,
-        args: all,
-        ret: RetType::Integer,
-        callback: Callback::None,
-    }
+    HelperProto { id, name, args: all, ..HelperProto::PLAIN }
 }
 
 const fn pkt_access(p: HelperProto) -> HelperProto {

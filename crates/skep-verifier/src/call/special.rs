@@ -1,0 +1,80 @@
+//! Where helper arguments lead to other analyses: locks, timers, dynptrs, kernel pointers, kernel objects, references.
+//!
+//! Until these are there, a program that needs one is refused.
+
+use super::args::CallArgs;
+use crate::env::{ArgType, DynptrArg, HelperProto};
+use crate::reject::HeldReject;
+use crate::state::RegState;
+use crate::state::held::HeldKind;
+use crate::walk::{Res, Walk, unsupported};
+use skep_abi::insn::Reg;
+use skep_abi::uapi::BPF_FUNC_spin_lock;
+
+impl Walk<'_> {
+    /// A spin lock is taken or given back (`process_spin_lock`).
+    pub(super) fn check_spin_lock_arg(&mut self, proto: &HelperProto, r: Reg) -> Res<()> {
+        if self.is_in_locked_callback() {
+            return Err(HeldReject::LockInCallback {}.into());
+        }
+        if proto.id.cast_unsigned() == BPF_FUNC_spin_lock {
+            let lock = self.check_lock(r, HeldKind::Lock)?;
+            self.mark_locked(lock);
+        } else {
+            let lock = self.check_unlock(r, HeldKind::Lock)?;
+            self.mark_unlocked(lock);
+        }
+        Ok(())
+    }
+
+    /// A timer in a map value (`process_timer_func`).
+    pub(super) fn check_timer_arg(
+        &mut self,
+        proto: &HelperProto,
+        _r: Reg,
+        _call: &mut CallArgs,
+    ) -> Res<()> {
+        Err(unsupported(format!("timers (bpf_{})", proto.name)))
+    }
+
+    /// A kernel pointer's place (`process_kptr_func`).
+    pub(super) fn check_kptr_dest_arg(&mut self, _r: Reg, _call: &mut CallArgs) -> Res<()> {
+        Err(unsupported("kernel pointers in maps (bpf_kptr_xchg)"))
+    }
+
+    /// A dynptr is made, used or given back (`process_dynptr_func`).
+    pub(super) fn check_dynptr_arg(
+        &mut self,
+        proto: &HelperProto,
+        _r: Reg,
+        _how: DynptrArg,
+        _call: &mut CallArgs,
+    ) -> Res<()> {
+        Err(unsupported(format!("dynptrs (bpf_{})", proto.name)))
+    }
+
+    /// A dynptr that is given back stands for a reference.
+    pub(super) fn check_dynptr_release(&self, _reg: &RegState, _r: Reg) -> Res<()> {
+        Err(unsupported("dynptrs that are given back"))
+    }
+
+    /// A kernel object is of the type that the argument takes (`btf_struct_ids_match`).
+    pub(super) fn check_arg_btf(
+        &self,
+        proto: &HelperProto,
+        _arg: ArgType,
+        _r: Reg,
+        _call: &CallArgs,
+    ) -> Res<()> {
+        Err(unsupported(format!("kernel objects as arguments (bpf_{})", proto.name)))
+    }
+
+    /// A helper gives a reference back (`release_reference`).
+    pub(super) fn release_arg(&mut self, proto: &HelperProto, call: &CallArgs) -> Res<()> {
+        let is_null = call.release.is_some_and(|r| self.cur.reg(r).is_null());
+        if is_null || self.mark_released(call.ref_id) {
+            return Ok(());
+        }
+        Err(HeldReject::NotAcquired { name: proto.name, id: proto.id }.into())
+    }
+}
