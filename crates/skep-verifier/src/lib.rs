@@ -23,8 +23,8 @@ mod walk;
 pub use log::{Log, LogLevel};
 pub use prog::{LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats};
 pub use reject::{
-    BtfReject, Bug, HeldReject, HelperReject, KfuncReject, Leaks, ObjectReject, OffText,
-    ProgReject, RangeText, Reject, RejectKind, SpecReject, VerifyError,
+    BtfReject, Bug, DecodeText, HeldReject, HelperReject, KfuncReject, Leaks, ObjectReject,
+    OffText, ProgReject, RangeText, Reject, RejectKind, SpecReject, VerifyError,
 };
 pub use state::TypeText;
 
@@ -43,7 +43,7 @@ pub fn verify(
         Err(e) => {
             if let VerifyError::Rejected(r) = &e {
                 log.put(format_args!("{r}\n"));
-                log.put_stats(&VerifyStats::default(), 0);
+                log.put_stats(&VerifyStats::default(), 0, &[]);
             }
             return Err(e);
         }

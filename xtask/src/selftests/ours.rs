@@ -115,6 +115,7 @@ impl Skep {
         let start = Instant::now();
         let quiet = self.system.check_raw(&raw, &maps, &options);
         let time = start.elapsed();
+        options.log_stats = true;
         options.log_level = match native::log_level(case) {
             1 => LogLevel::Path,
             _ => LogLevel::Full,

@@ -221,8 +221,11 @@ impl Walk<'_> {
     }
 
     /// The register that messages name as the pointer.
-    fn pointer_reg(&self, dst: Reg, _src: Src) -> u8 {
-        dst.num()
+    fn pointer_reg(&self, dst: Reg, src: Src) -> u8 {
+        match src {
+            Src::Reg(r) if self.cur.reg(dst).is_scalar() => r.num(),
+            Src::Reg(_) | Src::Imm(_) => dst.num(),
+        }
     }
 
     /// The index of a tail call is masked to the size of its program array (`record_func_map`).

@@ -18,6 +18,7 @@ pub(crate) use precision::{Masks, Trace};
 use crate::pre::Subprog;
 use crate::prog::VerifyStats;
 use core::fmt;
+use std::time::Instant;
 
 /// How much is written (`log_level` of `BPF_PROG_LOAD`, without the statistics bit).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -38,6 +39,8 @@ pub struct Log {
     text: String,
     cap_bytes: usize,
     truncated: bool,
+    has_stats: bool,
+    started: Option<Instant>,
 }
 
 /// What a log holds at the most, by default.
@@ -46,7 +49,12 @@ const DEFAULT_CAP_BYTES: usize = 16 << 20;
 impl Log {
     /// An empty log of a level, of at most 16 MiB.
     pub fn new(level: LogLevel) -> Log {
-        Log { level, text: String::new(), cap_bytes: DEFAULT_CAP_BYTES, truncated: false }
+        Log { level, cap_bytes: DEFAULT_CAP_BYTES, ..Log::default() }
+    }
+
+    /// With what verification took, and the stack that each function uses (bit 4 of the kernel's log level).
+    pub fn with_stats(self) -> Log {
+        Log { has_stats: true, started: Some(Instant::now()), ..self }
     }
 
     /// The level.
@@ -69,6 +77,10 @@ impl Log {
         if self.level == LogLevel::Off {
             return;
         }
+        self.append(args);
+    }
+
+    fn append(&mut self, args: fmt::Arguments<'_>) {
         if self.text.len() >= self.cap_bytes {
             self.truncated = true;
             return;
@@ -86,10 +98,19 @@ impl Log {
         }
     }
 
-    /// The last line: what verification cost.
-    pub(crate) fn put_stats(&mut self, stats: &VerifyStats, max_per_insn: u64) {
+    /// The last lines: what verification cost; `stack` is what each function uses, in bytes.
+    pub(crate) fn put_stats(&mut self, stats: &VerifyStats, max_per_insn: u64, stack: &[u32]) {
+        if self.level == LogLevel::Off && !self.has_stats {
+            return;
+        }
+        if self.has_stats {
+            let took_us = self.started.map_or(0, |at| at.elapsed().as_micros());
+            let stack: Vec<String> = stack.iter().map(u32::to_string).collect();
+            let stack = stack.join("+");
+            self.append(format_args!("verification time {took_us} usec\nstack depth {stack}\n"));
+        }
         let VerifyStats { insns_processed, peak_states, total_states } = stats;
-        self.put(format_args!(
+        self.append(format_args!(
             "processed {insns_processed} insns (limit 1000000) max_states_per_insn {max_per_insn} \
              total_states {total_states} peak_states {peak_states} mark_read 0\n"
         ));

@@ -221,7 +221,9 @@ impl Walk<'_> {
 
     pub(crate) fn log_stats(&mut self) {
         let per_insn = self.kept.max_per_insn as u64;
-        self.log.put_stats(&self.stats(), per_insn);
+        let stack: Vec<u32> =
+            (0..self.prog.subprogs.len()).map(|n| self.stack_used(n).next_multiple_of(8)).collect();
+        self.log.put_stats(&self.stats(), per_insn, &stack);
     }
 
     /// The registers that the instruction in hand reads, for diagnostics.

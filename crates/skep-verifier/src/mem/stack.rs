@@ -486,7 +486,8 @@ impl Walk<'_> {
         if m.size == 0 {
             return match m.zero {
                 ZeroSize::Allowed => {
-                    self.check_stack_bounds(frame, ptr, r, ptr.off.into(), 0, false)?;
+                    let is_write = m.access != HelperAccess::Read;
+                    self.check_stack_bounds(frame, ptr, r, ptr.off.into(), 0, is_write)?;
                     Ok(None)
                 }
                 ZeroSize::Forbidden => Err(RejectKind::StackZeroRead {}.into()),

@@ -2,7 +2,7 @@
 
 use crate::env::{Caps, Env, MapProps};
 use crate::prog::LoadRequest;
-use crate::reject::{Reject, RejectKind};
+use crate::reject::{DecodeText, Reject, RejectKind};
 use skep_abi::insn::{Imm64, Insn, decode};
 
 /// Number of a map within one verification: index into [`MapTable`].
@@ -75,6 +75,9 @@ const MAX_INSNS_UNPRIV: usize = 4096;
 /// `BPF_COMPLEXITY_LIMIT_INSNS`, for the privileged.
 const MAX_INSNS: usize = 1_000_000;
 
+/// Offsets into a value stay below this (`BPF_MAX_VAR_OFF`).
+const MAX_VALUE_OFF: u32 = 1 << 29;
+
 /// Decodes the program.
 pub(super) fn decode_all(req: &LoadRequest, env: &dyn Env) -> Result<Vec<Insn>, Reject> {
     let max = if env.caps().allows(Caps::BPF) { MAX_INSNS } else { MAX_INSNS_UNPRIV };
@@ -84,9 +87,22 @@ pub(super) fn decode_all(req: &LoadRequest, env: &dyn Env) -> Result<Vec<Insn>, 
     if req.insns.len() > max {
         return Err(Reject::new(0, RejectKind::TooLarge { max }));
     }
-    decode(&req.insns)
-        .map_err(|e| Reject::new(e.slot as u32, RejectKind::Decode { text: e.to_string() }))
+    decode(&req.insns).map_err(|e| {
+        // The kernel looks at the end of the program before it looks at each instruction.
+        let last = req.insns.len().saturating_sub(1);
+        match req.insns.get(last).map(|insn| insn.code) {
+            Some(EXIT | GOTO | GOTO32) | None => {
+                Reject::new(e.slot as u32, RejectKind::Decode { error: DecodeText(e) })
+            }
+            Some(_) => Reject::new(last as u32, RejectKind::LastInsn {}),
+        }
+    })
 }
+
+/// Opcodes that a program may end with.
+const EXIT: u8 = 0x95;
+const GOTO: u8 = 0x05;
+const GOTO32: u8 = 0x06;
 
 /// Finds every map that the program names.
 pub(super) fn resolve_maps(insns: &[Insn], env: &dyn Env) -> Result<MapTable, Reject> {
@@ -116,6 +132,9 @@ pub(super) fn resolve_maps(insns: &[Insn], env: &dyn Env) -> Result<MapTable, Re
                 return Err(Reject::new(idx, RejectKind::NoDirectValue {}));
             }
             let value_size = props.value_size;
+            if off >= MAX_VALUE_OFF {
+                return Err(Reject::new(idx, RejectKind::DirectValueFar { off }));
+            }
             if off >= value_size {
                 return Err(Reject::new(idx, RejectKind::DirectValueOff { value_size, off }));
             }

@@ -10,6 +10,7 @@ use crate::pre::Marks;
 use crate::reject::RejectKind;
 use crate::state::{Frame, RegState, VerifierState};
 use crate::walk::{Res, Walk};
+use skep_abi::uapi::BPF_F_TEST_STATE_FREQ;
 use std::rc::Rc;
 
 /// States compared at a slot at the most, for the unprivileged (`BPF_COMPLEXITY_LIMIT_STATES`).
@@ -40,7 +41,9 @@ impl Walk<'_> {
     /// Compares with the kept states at the slot in hand.
     pub(crate) fn visit(&mut self) -> Res<Visit> {
         let marks = self.marks();
-        let force = marks.has(Marks::FORCE_CHECKPOINT) || self.history.counted() > MAX_HISTORY;
+        let force = self.req.flags & BPF_F_TEST_STATE_FREQ != 0
+            || marks.has(Marks::FORCE_CHECKPOINT)
+            || self.history.counted() > MAX_HISTORY;
         let jumps = self.jumps_processed - self.kept.last_jumps;
         let insns = self.processed - self.kept.last_insns;
         let keep = force || (jumps >= 2 && insns >= 8);

@@ -7,6 +7,7 @@ use crate::domain::{Scalar, Tnum};
 use crate::state::TypeText;
 use core::fmt;
 use skep_abi::Errno;
+use skep_abi::insn::DecodeError;
 
 /// Why `verify` did not give a program.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -161,7 +162,7 @@ kinds! {
     Unsupported { what: String } = EINVAL, "not supported by this verifier: {what}";
     Empty { } = E2BIG, "program has no instructions";
     TooLarge { max: usize } = E2BIG, "program has more than {max} instructions";
-    Decode { text: String } = EINVAL, "{text}";
+    Decode { error: DecodeText } = EINVAL, "{error}";
 
     // Structure.
     SubprogsNeedCap { } = EPERM,
@@ -180,6 +181,7 @@ kinds! {
     MapByFd { fd: i32 } = EBADF, "fd {fd} is not pointing to valid bpf_map";
     NoSuchMap { fd: i32 } = EBADF, "fd {fd} is not pointing to valid bpf_map";
     NoDirectValue { } = EINVAL, "no direct value access support for this map type";
+    DirectValueFar { off: u32 } = EINVAL, "direct value offset of {off} is not allowed";
     DirectValueOff { value_size: u32, off: u32 } = EINVAL,
         "invalid access to map value pointer, value_size={value_size} off={off}";
     TooManyMaps { } = E2BIG, "The total number of maps per program has reached the limit of 64";
@@ -340,6 +342,16 @@ impl fmt::Display for OffText {
             Some(v) => write!(f, "{}", v as i64),
             None => self.0.fmt(f),
         }
+    }
+}
+
+/// What is wrong with an instruction, in the kernel's words; those for people are the error's own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DecodeText(pub DecodeError);
+
+impl fmt::Display for DecodeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.kind.kernel_message())
     }
 }
 

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct CheckOptions {
     /// How much of the verifier's log to keep.
     pub log_level: LogLevel,
+    /// Whether the log ends with what verification took, and the stack that each function uses.
+    pub log_stats: bool,
     /// Whose program it is taken for.
     pub privilege: Privilege,
     /// `BPF_F_*` of the load, besides those that the object gives.
@@ -26,7 +28,19 @@ pub struct CheckOptions {
 
 impl Default for CheckOptions {
     fn default() -> CheckOptions {
-        CheckOptions { log_level: LogLevel::Off, privilege: Privilege::Privileged, flags: 0 }
+        CheckOptions {
+            log_level: LogLevel::Off,
+            log_stats: false,
+            privilege: Privilege::Privileged,
+            flags: 0,
+        }
+    }
+}
+
+impl CheckOptions {
+    fn log(&self) -> Log {
+        let log = Log::new(self.log_level);
+        if self.log_stats { log.with_stats() } else { log }
     }
 }
 
@@ -42,7 +56,7 @@ pub struct Checked {
 impl System {
     /// Judges one program of an object.
     pub fn check(&self, object: &Object, def: &ProgramDef, options: &CheckOptions) -> Checked {
-        let mut log = Log::new(options.log_level);
+        let mut log = options.log();
         let verdict = self.judge(object, def, options, &mut log);
         Checked { verdict, log: log.text().to_owned() }
     }
@@ -54,7 +68,7 @@ impl System {
         maps: &[MapProps],
         options: &CheckOptions,
     ) -> Checked {
-        let mut log = Log::new(options.log_level);
+        let mut log = options.log();
         let verdict = self.judge_raw(raw, maps.to_vec(), options, &mut log);
         Checked { verdict, log: log.text().to_owned() }
     }
