@@ -24,7 +24,7 @@ pub use log::{Log, LogLevel};
 pub use prog::{LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats};
 pub use reject::{
     BtfReject, Bug, DecodeText, HeldReject, HelperReject, KfuncReject, Leaks, ObjectReject,
-    OffText, ProgReject, RangeText, Reject, RejectKind, SpecReject, VerifyError,
+    OffText, ProgReject, RangeText, Reject, RejectKind, SpecReject, VerifyError, WrongObject,
 };
 pub use state::TypeText;
 

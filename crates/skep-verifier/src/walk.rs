@@ -364,9 +364,7 @@ impl<'a> Walk<'a> {
                 return match target {
                     CallTarget::Helper(id) => self.exec_helper(id),
                     CallTarget::Local(off) => self.exec_call(off),
-                    CallTarget::Kfunc { .. } => {
-                        Err(unsupported("calls of kernel functions (kfunc)"))
-                    }
+                    CallTarget::Kfunc { btf_id, btf_fd_idx } => self.exec_kfunc(btf_id, btf_fd_idx),
                 };
             }
             Insn::Exit => {
@@ -452,7 +450,7 @@ fn is_curable(kind: &RejectKind) -> bool {
 }
 
 /// Whether a licence string lets a program use GPL-only helpers (`license_is_gpl_compatible`).
-fn is_gpl_compatible(license: &str) -> bool {
+pub(crate) fn is_gpl_compatible(license: &str) -> bool {
     ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"]
         .contains(&license)
 }

@@ -6,6 +6,7 @@
 use super::compat::{check_offset, is_nullable, is_release};
 use crate::env::{ArgType, HelperProto, MapProps, MemAccess, MemArg, PacketAccess};
 use crate::mem::{Align, Exact, HelperMem, RawFill, ZeroSize, check_alignment};
+use crate::object::DynptrInfo;
 use crate::pre::MapId;
 use crate::reject::{HelperReject, RejectKind};
 use crate::state::{RegKind, RegState};
@@ -39,6 +40,8 @@ pub(crate) struct CallArgs {
     pub(crate) release: Option<Reg>,
     /// The reference that an argument stands for; 0 is none.
     pub(crate) ref_id: u32,
+    /// The dynptr argument.
+    pub(crate) dynptr: Option<DynptrInfo>,
     /// The argument that each CPU has its own of.
     pub(crate) percpu: Option<RegState>,
 }
@@ -195,7 +198,7 @@ impl Walk<'_> {
             ArgType::SpinLock => self.check_spin_lock_arg(proto, r).map(|()| None),
             ArgType::Timer => self.check_timer_arg(proto, r, call).map(|()| None),
             ArgType::KptrDest => self.check_kptr_dest_arg(r, call).map(|()| None),
-            ArgType::Dynptr(how) => self.check_dynptr_arg(proto, r, how, call).map(|()| None),
+            ArgType::Dynptr(how) => self.check_dynptr_arg(r, how, call).map(|()| None),
         }
     }
 

@@ -3,13 +3,16 @@
 //! Neighbours: `args` and `compat` judge arguments, `map_func` maps, `rules` what only some helpers demand, `ret` says
 //! what is known of the result.
 
+use super::args::CallArgs;
 use crate::caps;
 use crate::env::{Callback, HelperLookup, HelperProto, RetType};
 use crate::object::{Leaving, Sleeper};
 use crate::reject::{HelperReject, RejectKind};
-use crate::state::RegState;
+use crate::state::ptr::DynptrKind;
+use crate::state::{PtrFlags, RegState};
 use crate::walk::{Flow, Res, Stop, Walk, unsupported};
 use skep_abi::insn::Reg;
+use skep_abi::uapi::BPF_FUNC_dynptr_write;
 
 impl<'a> Walk<'a> {
     pub(crate) fn exec_helper(&mut self, id: i32) -> Res<Flow> {
@@ -39,7 +42,7 @@ impl<'a> Walk<'a> {
             let callback = args.callback.ok_or(Stop::Bug("a callback helper without callback"))?;
             self.schedule_callback(proto.callback, callback, args.map)?;
         }
-        let changes_packet = proto.changes_pkt_data || self.is_packet_write(proto);
+        let changes_packet = proto.changes_pkt_data || is_packet_write(proto, &args);
         self.mark_caller_saved_lost();
         self.mark_returned(proto, &args)?;
         if let Some(map) = args.map {
@@ -101,12 +104,16 @@ impl<'a> Walk<'a> {
     /// Every packet pointer, in every frame and spilled ones too, no longer is one (`clear_all_pkt_pointers`).
     pub(crate) fn mark_packet_pointers_lost(&mut self) {
         let lost = self.lost_register();
-        self.cur.update_regs(|r| r.kind.is_packet_any(), |r| *r = lost);
+        let is_packet = |r: &RegState| r.kind.is_packet_any() || r.flags.has(PtrFlags::PKT_SLICE);
+        self.cur.update_regs(is_packet, |r| *r = lost);
     }
+}
 
-    /// Whether a write through a dynptr may move the packet.
-    // SOUND: dynptrs are refused so far (`check_dynptr_arg`), so there is none to write through.
-    fn is_packet_write(&self, _proto: &HelperProto) -> bool {
-        false
-    }
+/// Whether it writes through a dynptr and so may move the packet.
+fn is_packet_write(proto: &HelperProto, args: &CallArgs) -> bool {
+    let of = args.dynptr.filter(|_| proto.id.cast_unsigned() == BPF_FUNC_dynptr_write);
+    of.is_some_and(|of| match of.kind {
+        DynptrKind::Skb | DynptrKind::SkbMeta => true,
+        DynptrKind::Local | DynptrKind::Ringbuf | DynptrKind::Xdp => false,
+    })
 }

@@ -1,15 +1,18 @@
-//! Calls: helpers by their prototypes, subprograms, callbacks, and the way back.
+//! Calls: helpers by their prototypes, kernel functions by their types, subprograms, callbacks, and the way back.
 
 mod args;
 mod callback;
 mod compat;
 mod format;
 mod helper;
+mod kfunc;
 mod map_func;
 mod ret;
 mod rules;
 mod special;
 mod subprog;
+
+pub(crate) use kfunc::{KfuncCall, Special};
 
 use crate::state::RegState;
 use crate::walk::Walk;

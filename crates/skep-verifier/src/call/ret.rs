@@ -75,7 +75,10 @@ impl Walk<'_> {
             RetType::RingbufMemOrNull => {
                 or_null(self, RegKind::Mem(args.alloc_size), PtrFlags::RINGBUF)
             }
-            RetType::DynptrMemOrNull => or_null(self, RegKind::Mem(args.alloc_size), none),
+            RetType::DynptrMemOrNull => {
+                let dynptr_id = args.dynptr.map_or(0, |of| of.id);
+                RegState { dynptr_id, ..or_null(self, RegKind::Mem(args.alloc_size), none) }
+            }
             RetType::Percpu
             | RetType::PercpuOrNull
             | RetType::Btf(_)

@@ -3,10 +3,12 @@
 //! Until these are there, a program that needs one is refused.
 
 use super::args::CallArgs;
-use crate::env::{ArgType, DynptrArg, HelperProto};
-use crate::reject::HeldReject;
-use crate::state::RegState;
+use crate::env::{ArgType, DynptrArg, DynptrSort, HelperProto};
+use crate::object::DynptrUse;
+use crate::reject::{HeldReject, ObjectReject};
 use crate::state::held::HeldKind;
+use crate::state::ptr::DynptrKind;
+use crate::state::{RegKind, RegState};
 use crate::walk::{Res, Walk, unsupported};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::BPF_FUNC_spin_lock;
@@ -45,17 +47,34 @@ impl Walk<'_> {
     /// A dynptr is made, used or given back (`process_dynptr_func`).
     pub(super) fn check_dynptr_arg(
         &mut self,
-        proto: &HelperProto,
-        _r: Reg,
-        _how: DynptrArg,
-        _call: &mut CallArgs,
+        r: Reg,
+        how: DynptrArg,
+        call: &mut CallArgs,
     ) -> Res<()> {
-        Err(unsupported(format!("dynptrs (bpf_{})", proto.name)))
+        let info = match how {
+            DynptrArg::Make(sort) => self.make_dynptr(r, kind_of(sort), 0)?,
+            DynptrArg::Use => self.check_dynptr(r, DynptrUse::Read)?,
+            DynptrArg::Release(sort) => self.check_dynptr(r, DynptrUse::Release(kind_of(sort)))?,
+        };
+        match how {
+            DynptrArg::Make(_) => {}
+            DynptrArg::Use | DynptrArg::Release(_) => {
+                call.dynptr = Some(info);
+                call.ref_id = info.ref_id;
+            }
+        }
+        Ok(())
     }
 
     /// A dynptr that is given back stands for a reference.
-    pub(super) fn check_dynptr_release(&self, _reg: &RegState, _r: Reg) -> Res<()> {
-        Err(unsupported("dynptrs that are given back"))
+    pub(super) fn check_dynptr_release(&self, reg: &RegState, r: Reg) -> Res<()> {
+        if !matches!(reg.kind, RegKind::Stack(_)) {
+            return Err(ObjectReject::ReleaseConstDynptr {}.into());
+        }
+        match self.stack_reference(reg) {
+            0 => Err(ObjectReject::NotAcquired { reg: r.num() }.into()),
+            _ => Ok(()),
+        }
     }
 
     /// A kernel object is of the type that the argument takes (`btf_struct_ids_match`).
@@ -72,9 +91,20 @@ impl Walk<'_> {
     /// A helper gives a reference back (`release_reference`).
     pub(super) fn release_arg(&mut self, proto: &HelperProto, call: &CallArgs) -> Res<()> {
         let is_null = call.release.is_some_and(|r| self.cur.reg(r).is_null());
-        if is_null || self.mark_released(call.ref_id) {
+        let is_released = match call.dynptr {
+            Some(of) => self.mark_dynptr_released(of.ref_id),
+            None => is_null || self.mark_released(call.ref_id),
+        };
+        if is_released {
             return Ok(());
         }
         Err(HeldReject::NotAcquired { name: proto.name, id: proto.id }.into())
+    }
+}
+
+fn kind_of(sort: DynptrSort) -> DynptrKind {
+    match sort {
+        DynptrSort::Local => DynptrKind::Local,
+        DynptrSort::Ringbuf => DynptrKind::Ringbuf,
     }
 }

@@ -4,7 +4,7 @@ use super::{Align, Direction, Exact, Extend, HelperMem, MemAccess, Value, ZeroSi
 use crate::domain::Scalar;
 use crate::env::MemAccess as HelperAccess;
 use crate::insn::MAX_VAR_OFF;
-use crate::reject::{RejectKind, SpecReject};
+use crate::reject::{ObjectReject, RejectKind, SpecReject};
 use crate::state::{ByteKind, Frame, Place, RegKind, RegState, SlotObject, StackSlot};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::{Reg, Size};
@@ -300,6 +300,8 @@ impl Walk<'_> {
             return Err(RejectKind::CorruptSpill {}.into());
         }
         self.note_stale_load(value, &old, byte, n);
+        self.check_dynptr_overwrite(frame, slot_idx)?;
+        self.mark_dynptr_overwritten(frame, slot_idx);
         let mut stored = match value {
             Value::Reg(r) => Some(*self.cur.reg(r)),
             Value::Imm(imm) => Some(RegState::scalar(Scalar::imm(imm))),
@@ -401,6 +403,10 @@ impl Walk<'_> {
         };
         let writes_zero = stored.is_some_and(|r| r.is_null());
         let end = span.max + i64::from(size.bytes());
+        for slot in locate(end - 1).0..=locate(span.min).0 {
+            self.check_dynptr_overwrite(frame, slot)?;
+            self.mark_dynptr_overwritten(frame, slot);
+        }
         let mut zero_used = false;
         let (rights, insn) = (self.rights, self.idx);
         let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
@@ -476,6 +482,16 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// A helper fills no dynptr, which it might be given as well.
+    fn check_no_dynptr(&self, frame: u8, span: Span, size: u64) -> Res<()> {
+        let f = self.frame_ref(frame)?;
+        let end = span.max.saturating_add_unsigned(size);
+        match (span.min..end).find(|o| byte_at(f, *o) == ByteKind::Dynptr) {
+            Some(off) => Err(ObjectReject::HelperWritesDynptr { off }.into()),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn check_helper_stack(
         &mut self,
         frame: u8,
@@ -507,7 +523,10 @@ impl Walk<'_> {
         }
         if !raw {
             self.check_initialized(frame, r, span, m.size)?;
-        } else if !self.rights.allow_ptr_leaks {
+        } else {
+            self.check_no_dynptr(frame, span, m.size)?;
+        }
+        if raw && !self.rights.allow_ptr_leaks {
             // A helper that fails may leave the bytes as they were.
             let f = self.frame_ref(frame)?;
             let touches_pointer = (span.min..span.max + m.size as i64).any(|o| {

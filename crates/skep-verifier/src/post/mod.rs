@@ -10,7 +10,7 @@ mod stack;
 
 use crate::env::{CtxField, CtxFieldKind, HelperLookup, HelperProto};
 use crate::prog::{LoadRequest, Premises, SubprogInfo, VerifiedProg};
-use crate::reject::VerifyError;
+use crate::reject::{KfuncReject, Reject, VerifyError};
 use crate::walk::Walk;
 use skep_abi::insn::{CallTarget, Insn};
 use skep_btf::TypeId;
@@ -18,6 +18,7 @@ use skep_btf::TypeId;
 /// Runs all passes on a program that was walked without a refusal.
 pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg, VerifyError> {
     stack::check(walk)?;
+    check_no_missing_kfunc(walk)?;
     let mut insns = walk.prog.insns.clone();
     ctx::rewrite(walk, &mut insns)?;
     let patches = sanitise::mask(walk, &mut insns)?;
@@ -54,6 +55,17 @@ pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg,
         premises,
         barriers,
     })
+}
+
+/// A call of no kernel function may stand where no path comes by, not elsewhere (`fixup_kfunc_call`).
+fn check_no_missing_kfunc(walk: &Walk<'_>) -> Result<(), VerifyError> {
+    for (idx, (insn, facts)) in (0u32..).zip(walk.prog.insns.iter().zip(&walk.facts)) {
+        let missing = matches!(insn, Insn::Call(CallTarget::Kfunc { btf_id: 0, btf_fd_idx: 0 }));
+        if missing && facts.is_seen {
+            return Err(Reject::new(idx, KfuncReject::NotEliminated {}.into()).into());
+        }
+    }
+    Ok(())
 }
 
 /// What the proof rests on, as far as the program that is left makes use of it.

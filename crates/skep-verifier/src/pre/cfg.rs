@@ -1,8 +1,8 @@
 //! The control flow graph: every slot is reachable, jumps land on instructions, and unprivileged programs do
 //! not loop. Finds where states are compared ([`Marks`]).
 
-use super::{Marks, Subprog, named_function, successors};
-use crate::env::{Callback, Caps, Env, HelperLookup};
+use super::{KfuncTable, Marks, Subprog, named_function, successors};
+use crate::env::{Callback, Caps, Env, HelperLookup, KfuncFlags};
 use crate::reject::{Reject, RejectKind};
 use skep_abi::insn::{CallTarget, Insn};
 
@@ -17,10 +17,11 @@ enum Color {
 pub(super) fn check(
     insns: &[Insn],
     subprogs: &[Subprog],
+    kfuncs: &KfuncTable,
     env: &dyn Env,
 ) -> Result<Vec<Marks>, Reject> {
     check_reachable(insns, subprogs, env)?;
-    Ok(mark(insns, env))
+    Ok(mark(insns, kfuncs, env))
 }
 
 /// All edges, calls of functions included, in the order in which they are followed.
@@ -82,7 +83,7 @@ fn check_reachable(insns: &[Insn], subprogs: &[Subprog], env: &dyn Env) -> Resul
     Ok(())
 }
 
-fn mark(insns: &[Insn], env: &dyn Env) -> Vec<Marks> {
+fn mark(insns: &[Insn], kfuncs: &KfuncTable, env: &dyn Env) -> Vec<Marks> {
     let mut marks = vec![Marks::default(); insns.len()];
     let mut set = |at: i64, m: Marks| {
         if let Some(slot) = usize::try_from(at).ok().and_then(|a| marks.get_mut(a)) {
@@ -107,7 +108,7 @@ fn mark(insns: &[Insn], env: &dyn Env) -> Vec<Marks> {
                 set(at, Marks::FORCE_CHECKPOINT);
                 set(at, Marks::MAY_GOTO);
             }
-            Insn::Call(CallTarget::Local(_) | CallTarget::Kfunc { .. }) => after_call(&mut set),
+            Insn::Call(CallTarget::Local(_)) => after_call(&mut set),
             Insn::Call(CallTarget::Helper(id)) => {
                 after_call(&mut set);
                 if let HelperLookup::Known(p) = env.helper(*id)
@@ -117,6 +118,15 @@ fn mark(insns: &[Insn], env: &dyn Env) -> Vec<Marks> {
                     set(at, Marks::FORCE_CHECKPOINT);
                     set(at, Marks::CALLS_CALLBACK);
                     set(at, Marks::JUMP_TARGET);
+                }
+            }
+            Insn::Call(CallTarget::Kfunc { .. }) => {
+                after_call(&mut set);
+                let kfunc = kfuncs.of_insn(insn);
+                if kfunc.is_some_and(|k| k.has(KfuncFlags::ITER_NEXT)) {
+                    set(at, Marks::PRUNE);
+                    set(at, Marks::FORCE_CHECKPOINT);
+                    set(at, Marks::ITER_NEXT);
                 }
             }
             _ => {}

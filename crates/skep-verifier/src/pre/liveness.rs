@@ -1,6 +1,6 @@
 //! Registers live before each slot: what pruning need not compare is what no path reads again.
 
-use super::successors;
+use super::{KfuncTable, MAX_KFUNC_ARGS, successors};
 use crate::env::{ArgType, Env, HelperLookup};
 use skep_abi::insn::{AluOp, AtomicOp, CallTarget, Insn, Reg, Src};
 
@@ -27,7 +27,7 @@ const CLOBBERED: u16 = 0x3f;
 const ARGS: u16 = 0x3e;
 
 // SOUND: whatever is not surely unread counts as read, so that a register called dead is dead.
-fn use_def(insn: &Insn, env: &dyn Env) -> UseDef {
+fn use_def(insn: &Insn, kfuncs: &KfuncTable, env: &dyn Env) -> UseDef {
     match *insn {
         Insn::Alu { op: AluOp::Mov, dst, src, .. } => UseDef { uses: src_bit(src), defs: bit(dst) },
         Insn::Alu { dst, src, .. } => UseDef { uses: bit(dst) | src_bit(src), defs: bit(dst) },
@@ -73,9 +73,14 @@ fn use_def(insn: &Insn, env: &dyn Env) -> UseDef {
             };
             UseDef { uses, defs: CLOBBERED }
         }
-        Insn::Call(CallTarget::Local(_) | CallTarget::Kfunc { .. }) => {
-            UseDef { uses: ARGS, defs: CLOBBERED }
+        Insn::Call(CallTarget::Kfunc { .. }) => {
+            let uses = match kfuncs.of_insn(insn) {
+                Some(k) => (0..MAX_KFUNC_ARGS.min(k.args.len())).fold(0, |m, i| m | (2 << i)),
+                None => ARGS,
+            };
+            UseDef { uses, defs: CLOBBERED }
         }
+        Insn::Call(CallTarget::Local(_)) => UseDef { uses: ARGS, defs: CLOBBERED },
         Insn::Exit => UseDef { uses: bit(Reg::R0), defs: 0 },
     }
 }
@@ -124,8 +129,12 @@ impl Preds {
 /// Registers live before each slot, the least fixed point; and those that each slot touches.
 ///
 /// Each register of a slot becomes live once, so the work is linear in the program's length whatever its jumps.
-pub(super) fn registers(insns: &[Insn], env: &dyn Env) -> (Vec<u16>, Vec<u16>) {
-    let facts: Vec<UseDef> = insns.iter().map(|i| use_def(i, env)).collect();
+pub(super) fn registers(
+    insns: &[Insn],
+    kfuncs: &KfuncTable,
+    env: &dyn Env,
+) -> (Vec<u16>, Vec<u16>) {
+    let facts: Vec<UseDef> = insns.iter().map(|i| use_def(i, kfuncs, env)).collect();
     let preds = Preds::of(insns);
     let mut live: Vec<u16> = facts.iter().map(|f| f.uses).collect();
     // From the end, where most facts come from.

@@ -4,6 +4,9 @@
 //! [`cfg`] (reachability, back-edges, prune points), [`liveness`] (registers live before each slot).
 
 mod cfg;
+mod kernel_ctx;
+mod kfunc;
+mod kfunc_arg;
 mod liveness;
 mod records;
 mod resolve;
@@ -16,6 +19,10 @@ use crate::reject::{ProgReject, Reject, VerifyError};
 use skep_abi::insn::{CallTarget, Imm64, Insn};
 use skep_abi::uapi::BPF_F_SLEEPABLE;
 
+pub(crate) use kfunc::{Kfunc, KfuncRet, KfuncTable, MAX_ARGS as MAX_KFUNC_ARGS, kind_text};
+pub(crate) use kfunc_arg::{
+    ArgKind, KfuncArg, OtherPtr, PtrArg, ScalarArg, SizedBy, is_scalar_struct,
+};
 pub(crate) use records::{Records, has_lock};
 pub(crate) use resolve::{MapId, MapTable};
 pub(crate) use subprog::Subprog;
@@ -37,6 +44,8 @@ pub(crate) struct Program {
     pub(crate) touched: Vec<u16>,
     /// Maps that the program names, with their inner maps.
     pub(crate) maps: MapTable,
+    /// Kernel functions that it calls.
+    pub(crate) kfuncs: KfuncTable,
     /// Special members of what it can allocate.
     pub(crate) records: Records,
     /// Whether it may sleep.
@@ -54,6 +63,8 @@ impl Marks {
     pub(crate) const FORCE_CHECKPOINT: Marks = Marks(2);
     /// A helper call that calls back.
     pub(crate) const CALLS_CALLBACK: Marks = Marks(4);
+    /// A call that gives an iterator's next element.
+    pub(crate) const ITER_NEXT: Marks = Marks(16);
     /// A `may_goto`.
     pub(crate) const MAY_GOTO: Marks = Marks(8);
     /// Reached otherwise than from the slot before: what the history is counted by.
@@ -133,6 +144,7 @@ pub(crate) fn prepare(
 ) -> Result<Program, VerifyError> {
     check_prog_type(env)?;
     let insns = resolve::decode_all(req, env)?;
+    let kfuncs = kfunc::resolve(&insns, req, env)?;
     let subprogs = subprog::find(&insns, req, env)?;
     log.put_functions(&subprogs);
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
@@ -140,8 +152,8 @@ pub(crate) fn prepare(
     let maps = resolve::resolve_maps(&insns, env)?;
     let is_sleepable = env.prog_type().sleepable || req.flags & BPF_F_SLEEPABLE != 0;
     let records = Records::find(&insns, &maps, env);
-    let marks = cfg::check(&insns, &subprogs, env)?;
-    let (live_before, touched) = liveness::registers(&insns, env);
+    let marks = cfg::check(&insns, &subprogs, &kfuncs, env)?;
+    let (live_before, touched) = liveness::registers(&insns, &kfuncs, env);
     Ok(Program {
         insns,
         subprogs,
@@ -150,6 +162,7 @@ pub(crate) fn prepare(
         live_before,
         touched,
         maps,
+        kfuncs,
         records,
         is_sleepable,
     })

@@ -176,6 +176,7 @@ impl Compare<'_> {
             && old.num == cur.num
             && self.ids.matches(old.id, cur.id)
             && self.ids.matches(old.ref_id, cur.ref_id)
+            && self.ids.matches(old.dynptr_id, cur.dynptr_id)
     }
 
     // SOUND: a number that no proof depended on may be any number. One that did must lie within the old bounds, and be
@@ -221,7 +222,7 @@ impl Compare<'_> {
         }
         // SOUND: an object on the stack is compared as it is; its ids play the same parts.
         if (old.object, cur.object) != (SlotObject::None, SlotObject::None) {
-            return old.object == cur.object
+            return same_object(old.object, cur.object)
                 && old.bytes == cur.bytes
                 && self.same(&old.reg, &cur.reg);
         }
@@ -279,5 +280,22 @@ fn range_covers(old: PacketRange, cur: PacketRange) -> bool {
         (PacketRange::AtEnd, PacketRange::AtEnd)
         | (PacketRange::BeyondEnd, PacketRange::BeyondEnd) => true,
         (PacketRange::Bytes(_) | PacketRange::AtEnd | PacketRange::BeyondEnd, _) => false,
+    }
+}
+
+// SOUND: how many elements an iterator gave decides nothing of what follows.
+fn same_object(old: SlotObject, cur: SlotObject) -> bool {
+    match (old, cur) {
+        (
+            SlotObject::Iter { ty: a, is_first: f, state: s, .. },
+            SlotObject::Iter { ty: b, is_first: g, state: t, .. },
+        ) => a == b && f == g && s == t,
+        (
+            SlotObject::None
+            | SlotObject::Dynptr { .. }
+            | SlotObject::Iter { .. }
+            | SlotObject::Irq { .. },
+            _,
+        ) => old == cur,
     }
 }

@@ -6,6 +6,7 @@ use super::loops::{Guess, Return};
 use super::precision::{PathEnd, propagate};
 use super::{SlotMasks, StateId, Visit};
 use crate::log::Trace;
+use crate::object::depths_differ;
 use crate::pre::Marks;
 use crate::reject::RejectKind;
 use crate::state::{Frame, RegState, VerifierState};
@@ -98,17 +99,20 @@ impl Walk<'_> {
                 // Another entry into a callback that is called later may well look like the one before.
                 let async_entry = |s: &VerifierState| s.frames.first().map_or(0, |f| f.async_entry);
                 let same_entry = async_entry(&k.state) == async_entry(&self.cur);
+                let may_spin = same_entry
+                    && !marks.has(Marks::CALLS_CALLBACK)
+                    && !marks.has(Marks::ITER_NEXT)
+                    && !may_goto_moved
+                    && same_unroll
+                    && !depths_differ(&k.state, &self.cur);
                 // SOUND: an unfinished state may cover only where the loop is left by a bound of its own
                 // (the budget of may_goto, the count of a helper); see `loops`.
                 let bounded = (marks.has(Marks::MAY_GOTO) && may_goto_moved)
-                    || marks.has(Marks::CALLS_CALLBACK);
+                    || marks.has(Marks::CALLS_CALLBACK)
+                    || (marks.has(Marks::ITER_NEXT) && self.is_iter_active());
                 if bounded && self.covers(id, Exactness::Within) {
                     return Ok(Found::Covered { by: id, how: How::ClosesLoop });
                 }
-                let may_spin = same_entry
-                    && !marks.has(Marks::CALLS_CALLBACK)
-                    && !may_goto_moved
-                    && same_unroll;
                 if may_spin && self.covers(id, Exactness::Exact) {
                     let old = self.kept.get(id).map(|k| k.state.clone());
                     if let Some(old) = old {

@@ -136,7 +136,7 @@ mod spec;
 pub use btf::BtfReject;
 pub use held::{HeldReject, Leaks};
 pub use helper::HelperReject;
-pub use kfunc::KfuncReject;
+pub use kfunc::{KfuncReject, WrongObject};
 pub use object::ObjectReject;
 pub use prog::ProgReject;
 pub use spec::SpecReject;

@@ -29,6 +29,8 @@ impl PtrFlags {
     pub(crate) const RCU: PtrFlags = PtrFlags(1 << 8);
     /// Surely valid (`PTR_TRUSTED`).
     pub(crate) const TRUSTED: PtrFlags = PtrFlags(1 << 9);
+    /// Part of a packet, which changes of the packet invalidate (`DYNPTR_TYPE_SKB` and the like).
+    pub(crate) const PKT_SLICE: PtrFlags = PtrFlags(1 << 10);
 
     /// Whether all of `other` are in it.
     pub(crate) const fn has(self, other: PtrFlags) -> bool {

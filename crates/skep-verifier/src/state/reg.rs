@@ -156,6 +156,8 @@ pub(crate) struct RegState {
     pub(crate) id: u32,
     /// The reference that the pointer stands for (`ref_obj_id`); 0 is none.
     pub(crate) ref_id: u32,
+    /// Of memory: the dynptr that it is a slice of; 0 is none.
+    pub(crate) dynptr_id: u32,
     /// Of a scalar with an id: it is the others plus `off` (`BPF_ADD_CONST`).
     pub(crate) is_shifted: bool,
     /// Of a scalar: some proof depends on its bounds, so that states may differ in it only inwards.
@@ -172,6 +174,7 @@ impl RegState {
         off: 0,
         id: 0,
         ref_id: 0,
+        dynptr_id: 0,
         is_shifted: false,
         precise: false,
         num: Scalar::UNKNOWN,

@@ -36,8 +36,6 @@ pub(crate) enum SlotObject {
         kind: DynptrKind,
         /// Whether this is the slot that its address names (the higher of the two slot numbers).
         is_first: bool,
-        /// Whether it may only be read through.
-        is_rdonly: bool,
     },
     /// One of the slots of an iterator; the slot's `reg` has its ids.
     Iter {
