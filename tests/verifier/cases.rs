@@ -223,7 +223,7 @@ fn starts_of(raw: &[RawInsn]) -> Vec<u32> {
 
 /// Whether the live kernel lets users without privileges load programs. A setting of the whole machine, so tests only
 /// look at it.
-fn unprivileged_may_load() -> bool {
+pub(crate) fn unprivileged_may_load() -> bool {
     let setting = std::fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled");
     setting.is_ok_and(|s| s.trim() == "0")
 }

@@ -4,4 +4,5 @@ mod bounds;
 mod cases;
 mod hard;
 mod logs;
+mod spec;
 mod testenv;

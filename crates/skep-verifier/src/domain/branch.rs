@@ -125,6 +125,45 @@ pub fn refine(
     dst: &mut Scalar,
     src: &mut Scalar,
 ) -> Result<(), Contradiction> {
+    narrow(op, width, edge, dst, src)?;
+    *dst = dst.synced();
+    *src = src.synced();
+    if dst.is_empty() || src.is_empty() { Err(Contradiction) } else { Ok(()) }
+}
+
+/// As [`refine`], where both operands are the same register.
+///
+/// # Errors
+/// [`Contradiction`] if no number takes the edge.
+// SOUND: what is learned of either operand holds of the one number that is both.
+pub fn refine_same(
+    op: JmpOp,
+    width: Width,
+    edge: Edge,
+    num: &mut Scalar,
+) -> Result<(), Contradiction> {
+    let mut other = *num;
+    narrow(op, width, edge, num, &mut other)?;
+    let both = Scalar {
+        var_off: num.var_off,
+        u64: num.u64.intersect(other.u64),
+        s64: num.s64.intersect(other.s64),
+        u32: num.u32.intersect(other.u32),
+        s32: num.s32.intersect(other.s32),
+    };
+    // Once for each operand, as the kernel does.
+    *num = both.synced().synced();
+    if num.is_empty() { Err(Contradiction) } else { Ok(()) }
+}
+
+/// What the edge says of each operand by itself.
+fn narrow(
+    op: JmpOp,
+    width: Width,
+    edge: Edge,
+    dst: &mut Scalar,
+    src: &mut Scalar,
+) -> Result<(), Contradiction> {
     match (op, edge) {
         (JmpOp::Eq, Edge::Jump) | (JmpOp::Ne, Edge::Fallthrough) => {
             if !bits_at(dst, width).overlaps(bits_at(src, width)) {
@@ -155,9 +194,7 @@ pub fn refine(
         (JmpOp::Sle, Edge::Jump) | (JmpOp::Sgt, Edge::Fallthrough) => sat_most(width, dst, src),
         (JmpOp::Sge, Edge::Jump) | (JmpOp::Slt, Edge::Fallthrough) => sat_most(width, src, dst),
     }
-    *dst = dst.synced();
-    *src = src.synced();
-    if dst.is_empty() || src.is_empty() { Err(Contradiction) } else { Ok(()) }
+    Ok(())
 }
 
 // SOUND: equal numbers lie in both sets, in every reading; at 32 bits only the low halves are equal.

@@ -18,7 +18,7 @@ mod scalar;
 mod tests;
 mod tnum;
 
-pub use branch::{Contradiction, Edge, branch_taken, refine};
+pub use branch::{Contradiction, Edge, branch_taken, refine, refine_same};
 pub use log::{LogFields, LogNum};
 pub use range::Range;
 pub use scalar::Scalar;

@@ -1,6 +1,6 @@
 //! Conditional jumps: which edges are possible, and what each teaches about the operands.
 
-use crate::domain::{Edge, Scalar, branch_taken, refine};
+use crate::domain::{Edge, Scalar, branch_taken, refine, refine_same};
 use crate::object::forget_ref;
 use crate::pre::{MapId, MapTable, Program, has_lock};
 use crate::prune::LinkSet;
@@ -84,7 +84,13 @@ impl Walk<'_> {
                 }
             };
         }
-        self.check_null_comparison(width, op, dst, src, &a, &b)?;
+        if let Err(stop) = self.check_null_comparison(width, op, dst, src, &a, &b) {
+            if self.cur.is_speculative {
+                // The kernel has put the other edge aside by then, and finds there what else needs a barrier.
+                self.push_path(self.slot_at(off.into())?, self.cur.clone())?;
+            }
+            return Err(stop);
+        }
 
         let frame = self.cur.cur_idx() as u8;
         let links = self.collect_links(dst, src);
@@ -96,7 +102,12 @@ impl Walk<'_> {
                 [(Edge::Fallthrough, &mut self.cur, 0usize), (Edge::Jump, &mut jumped, 1usize)]
             {
                 let (mut x, mut y) = (a.num, b.num);
-                if refine(op, width, edge, &mut x, &mut y).is_err() {
+                let narrowed = if src == Src::Reg(dst) {
+                    refine_same(op, width, edge, &mut x)
+                } else {
+                    refine(op, width, edge, &mut x, &mut y)
+                };
+                if narrowed.is_err() {
                     possible[ok] = false;
                     continue;
                 }
@@ -259,6 +270,7 @@ fn decide(width: Width, op: JmpOp, a: &RegState, b: &RegState) -> Option<Edge> {
         return branch_taken(op, width, &a.num, &b.num);
     }
     if width == Width::W32 {
+        // DEVIATION: the kernel takes half of an address for not zero if the address is not NULL.
         return None;
     }
     if a.kind.is_packet_any() && b.kind.is_packet_any() {

@@ -70,6 +70,20 @@ fn is_guarded(op: AluOp) -> bool {
     matches!(op, AluOp::Add | AluOp::Sub)
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    Pointer,
+    Offset,
+}
+
+/// The number of the register that holds one of the operands.
+fn operand(order: Order, dst: Reg, src: Src, which: Operand) -> u8 {
+    match (src, (order == Order::PtrFirst) == (which == Operand::Pointer)) {
+        (Src::Reg(r), false) => r.num(),
+        (Src::Reg(_) | Src::Imm(_), _) => dst.num(),
+    }
+}
+
 /// The name of the operation in messages.
 fn verb(op: AluOp) -> &'static str {
     if op == AluOp::Add { "add" } else { "sub" }
@@ -122,12 +136,12 @@ impl Walk<'_> {
         if !self.cur.is_speculative {
             let is_negative = off.num.smin() < 0;
             if !is_known && is_negative != (off.num.smax() < 0) {
-                let reg = self.offset_reg(dst, src);
+                let reg = operand(order, dst, src, Operand::Offset);
                 return Err(SpecReject::MixedBounds { reg }.into());
             }
             let towards =
                 if (op == AluOp::Add) == is_negative { Towards::Start } else { Towards::End };
-            let limit = self.limit(op, (dst, src), ptr, towards)?;
+            let limit = self.limit(op, (dst, src, order), ptr, towards)?;
             window = Some(Window { mask: Mask { order, is_negative, is_known, limit }, towards });
             if !is_known {
                 self.compares_exactly = true;
@@ -151,7 +165,7 @@ impl Walk<'_> {
     ) -> Res<()> {
         let Some(Window { mask, towards }) = window else { return Ok(()) };
         // What the pointer moved at the most is the width of the window.
-        let after = self.limit(op, (dst, src), moved, towards)?;
+        let after = self.limit(op, (dst, src, mask.order), moved, towards)?;
         let guard = AluGuard::Masked(Mask { limit: mask.limit.abs_diff(after), ..mask });
         self.note_guard(dst, op, guard)
     }
@@ -187,7 +201,7 @@ impl Walk<'_> {
     fn limit(
         &self,
         op: AluOp,
-        (dst, src): (Reg, Src),
+        (dst, src, order): (Reg, Src, Order),
         ptr: &RegState,
         towards: Towards,
     ) -> Res<u32> {
@@ -202,7 +216,7 @@ impl Walk<'_> {
                 (self.map(map)?.value_size, var.wrapping_add(i64::from(ptr.off)) as u32)
             }
             _ => {
-                let reg = self.pointer_reg(dst, src);
+                let reg = operand(order, dst, src, Operand::Pointer);
                 return Err(SpecReject::PointerKind { reg }.into());
             }
         };
@@ -210,22 +224,6 @@ impl Walk<'_> {
             return Err(SpecReject::Limit { reg: dst.num(), verb: verb(op) }.into());
         }
         Ok(limit)
-    }
-
-    /// The register that messages name as the offset. The kernel looks at a copy of it, so it is always the source.
-    fn offset_reg(&self, dst: Reg, src: Src) -> u8 {
-        match src {
-            Src::Reg(r) => r.num(),
-            Src::Imm(_) => dst.num(),
-        }
-    }
-
-    /// The register that messages name as the pointer.
-    fn pointer_reg(&self, dst: Reg, src: Src) -> u8 {
-        match src {
-            Src::Reg(r) if self.cur.reg(dst).is_scalar() => r.num(),
-            Src::Reg(_) | Src::Imm(_) => dst.num(),
-        }
     }
 
     /// The index of a tail call is masked to the size of its program array (`record_func_map`).

