@@ -172,6 +172,7 @@ impl Given<'_> {
                 | LoadErrorKind::MapSpecial { .. }
                 | LoadErrorKind::MapContent(_)
                 | LoadErrorKind::MapSlot { .. }
+                | LoadErrorKind::AttachTarget { .. }
                 | LoadErrorKind::NoProgram,
             ) => ("not loaded", ""),
         };

@@ -95,6 +95,7 @@ pub(crate) fn failure(path: &Path, object: Option<&Object>, err: &LoadError) -> 
         | LoadErrorKind::MapContent(_)
         | LoadErrorKind::MapSlot { .. }
         | LoadErrorKind::ProgType { .. }
+        | LoadErrorKind::AttachTarget { .. }
         | LoadErrorKind::NoProgram => Failure::new(FailureKind::Load, format!("{path}: {err}")),
     }
 }

@@ -255,6 +255,32 @@ impl PartialEq for MapTypes {
 
 impl Eq for MapTypes {}
 
+/// A program that another one attaches to.
+#[derive(Clone, Debug)]
+pub struct TargetProg {
+    /// Its types.
+    pub btf: Arc<Btf>,
+    /// Its type's properties.
+    pub props: ProgTypeProps,
+    /// Its `BPF_*` attach type, or 0.
+    pub expected_attach_type: u32,
+    /// Its functions.
+    pub funcs: Vec<TargetFunc>,
+    /// Whether it is itself attached to a program.
+    pub is_nested: bool,
+}
+
+/// A function of a program that another one attaches to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TargetFunc {
+    /// BTF type id of the `FUNC`.
+    pub type_id: u32,
+    /// Whether its arguments are what its prototype says, as far as verification knows.
+    pub is_reliable: bool,
+    /// Whether it is called when an exception is thrown.
+    pub is_exception_callback: bool,
+}
+
 /// What a program may use: implemented by the subsystem, or by a host with its own helpers.
 pub trait Env {
     /// The program type's properties.
@@ -280,6 +306,10 @@ pub trait Env {
     /// How many CPUs a program may find itself on (`nr_cpu_ids`).
     fn cpus(&self) -> u32 {
         u32::MAX
+    }
+    /// The program that this one attaches to, if it is one.
+    fn target(&self) -> Option<&TargetProg> {
+        None
     }
     /// Who loads.
     fn privilege(&self) -> Privilege;

@@ -21,7 +21,9 @@ mod state;
 mod walk;
 
 pub use log::{Log, LogLevel};
-pub use prog::{LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats};
+pub use prog::{
+    KernelObjects, LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats,
+};
 pub use reject::{
     BtfReject, Bug, DecodeText, HeldReject, HelperReject, KfuncReject, Leaks, ObjectReject,
     OffText, ProgReject, RangeText, Reject, RejectKind, SpecReject, VerifyError, WrongObject,

@@ -79,6 +79,18 @@ pub struct Premises {
     pub helpers: Vec<HelperProto>,
     /// Size of the native context, in bytes, that it may access.
     pub ctx_bytes: u32,
+    /// Whether it follows pointers to objects of the kernel's.
+    pub kernel_objects: KernelObjects,
+}
+
+/// Whether a program needs the objects of a kernel around it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KernelObjects {
+    /// It does not.
+    #[default]
+    None,
+    /// It does: its context or what it loads are addresses of such objects.
+    Needed,
 }
 
 /// What verification cost.

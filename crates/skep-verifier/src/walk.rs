@@ -17,6 +17,7 @@ use crate::reject::{Bug, Reject, RejectKind, VerifyError};
 use crate::state::{Frame, RegKind, RegState, VerifierState};
 use skep_abi::Errno;
 use skep_abi::insn::{CallTarget, Insn, Reg};
+use skep_abi::uapi::BPF_PROG_TYPE_EXT;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -84,6 +85,12 @@ pub(crate) enum Access {
     None,
     /// The context, at that offset of the UAPI structure.
     Ctx(u32),
+    /// The arguments of a function, as they are.
+    Args,
+    /// An object of the kernel's that is surely there.
+    Object,
+    /// An object that may be gone: faults are caught, and what faults reads as zero.
+    Probe,
     /// Plain memory.
     Plain,
 }
@@ -153,7 +160,7 @@ impl<'a> Walk<'a> {
         let stack_used = vec![Cell::new(0); prog.subprogs.len()];
         Walk {
             env,
-            props: env.prog_type(),
+            props: judged_as(env),
             prog,
             is_gpl: is_gpl_compatible(&req.license),
             rights: Rights::of(env.caps()),
@@ -447,6 +454,15 @@ impl<'a> Walk<'a> {
 /// Whether a barrier is an answer to what a speculative path would do (`error_recoverable_with_nospec`).
 fn is_curable(kind: &RejectKind) -> bool {
     matches!(kind.errno(), Errno::EPERM | Errno::EACCES | Errno::EINVAL)
+}
+
+/// The type that the program is judged as: an extension as what it extends.
+fn judged_as(env: &dyn Env) -> &ProgTypeProps {
+    let own = env.prog_type();
+    match env.target() {
+        Some(target) if own.prog_type == BPF_PROG_TYPE_EXT => &target.props,
+        Some(_) | None => own,
+    }
 }
 
 /// Whether a licence string lets a program use GPL-only helpers (`license_is_gpl_compatible`).

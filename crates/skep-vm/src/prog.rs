@@ -3,8 +3,8 @@
 use core::fmt;
 use skep_abi::insn::{CallTarget, Imm64, Insn};
 use skep_maps::MapOps;
-use skep_verifier::VerifiedProg;
 use skep_verifier::env::{HelperProto, MapProps};
+use skep_verifier::{KernelObjects, VerifiedProg};
 use std::sync::Arc;
 
 use crate::call::Call;
@@ -150,6 +150,10 @@ impl Prog {
         helpers: &(impl HelperTable + ?Sized),
     ) -> Result<Prog, ProgError> {
         let premises = prog.premises();
+        if premises.kernel_objects == KernelObjects::Needed {
+            let kind = ProgErrorKind::Unsupported("a program that follows pointers of a kernel's");
+            return Err(ProgError { slot: 0, kind });
+        }
         for (idx, props) in &premises.maps {
             let map = i32::try_from(*idx).unwrap_or(i32::MAX);
             let err = |kind| ProgError { slot: 0, kind };

@@ -85,7 +85,11 @@ fn program_types() -> Section {
                 | ProgKind::SchedCls
                 | ProgKind::SchedAct
                 | ProgKind::Xdp
-                | ProgKind::Syscall => t.props.name.to_owned(),
+                | ProgKind::Syscall
+                | ProgKind::Tracing
+                | ProgKind::StructOps
+                | ProgKind::Ext
+                | ProgKind::Lsm => t.props.name.to_owned(),
             },
             since: t.since,
             support: t.support,

@@ -217,6 +217,7 @@ fn refused(error: &LoadError, log: String) -> Answer {
         LoadErrorKind::Map(_)
         | LoadErrorKind::MapFields(_)
         | LoadErrorKind::MapContent(_)
+        | LoadErrorKind::AttachTarget { .. }
         | LoadErrorKind::MapSlot { .. } => Answer::of(Verdict::Rejected(error.errno().raw())),
         LoadErrorKind::MapSpecial { .. } | LoadErrorKind::Link(_) | LoadErrorKind::NoProgram => {
             bug(error.to_string())

@@ -1,6 +1,7 @@
 //! Calls of subprograms, and the way back from them; the end of the program.
 
 use crate::object::Leaving;
+use crate::pre::ReturnRule;
 use crate::reject::{RangeText, RejectKind};
 use crate::state::{Frame, MAX_FRAMES, RegKind, RegState};
 use crate::walk::{Flow, Res, Stop, Walk};
@@ -85,17 +86,34 @@ impl Walk<'_> {
 
     /// R0 at the end of the program (`check_return_code`).
     fn check_return(&mut self) -> Res<()> {
+        let rule = self.prog.attach.ret;
+        if rule == ReturnRule::Void {
+            return Ok(());
+        }
         self.check_readable(Reg::R0)?;
         if self.is_secret(Reg::R0) {
             return Err(RejectKind::LeakReturn { reg: 0 }.into());
         }
-        let Some((min, max)) = self.props.ret_range else { return Ok(()) };
+        let range = match rule {
+            ReturnRule::Props => self.props.ret_range,
+            ReturnRule::Void | ReturnRule::Any => None,
+            ReturnRule::Range(min, max) => Some((min, max)),
+            ReturnRule::Range32(min, max) => Some((min.into(), max.into())),
+        };
+        let Some((min, max)) = range else { return Ok(()) };
         let r0 = *self.cur.reg(Reg::R0);
         if !r0.is_scalar() {
             return Err(RejectKind::ReturnNotScalar { ty: r0.type_text() }.into());
         }
         self.mark_precise(Reg::R0)?;
-        if r0.num.smin() < min || r0.num.smax() > max {
+        let is_inside = match rule {
+            // SOUND: only the low half is looked at by who called.
+            ReturnRule::Range32(min, max) => r0.num.s32.min >= min && r0.num.s32.max <= max,
+            ReturnRule::Props | ReturnRule::Void | ReturnRule::Any | ReturnRule::Range(..) => {
+                r0.num.smin() >= min && r0.num.smax() <= max
+            }
+        };
+        if !is_inside {
             let range = RangeText::new(&r0.num, min, max);
             return Err(RejectKind::ReturnRange { range }.into());
         }

@@ -1,9 +1,10 @@
 //! Loads, stores and atomics: what the registers must be; `mem/` judges the address.
 
 use crate::domain::Scalar;
+use crate::mem::btf::trust::{is_rcu, is_trusted};
 use crate::mem::{Align, Direction, Extend, MemAccess, Value};
 use crate::reject::RejectKind;
-use crate::state::{RegKind, RegState};
+use crate::state::{PtrFlags, RegKind, RegState};
 use crate::walk::{Access, Res, Walk};
 use skep_abi::insn::{AtomicOp, Reg, Size, Src};
 
@@ -31,11 +32,11 @@ impl Walk<'_> {
     ) -> Res<()> {
         self.check_readable(src)?;
         self.check_writable(dst)?;
-        let kind = self.cur.reg(src).kind;
+        let ptr = *self.cur.reg(src);
         let ctx_off = i32::from(off);
         let access = MemAccess { base: src, off: off.into(), size, align };
         self.access_memory(access, Direction::Read { into: Some(dst), extend })?;
-        self.note_access(kind, ctx_off)
+        self.note_access(&ptr, ctx_off)
     }
 
     pub(crate) fn exec_store(&mut self, size: Size, dst: Reg, off: i16, src: Src) -> Res<()> {
@@ -49,10 +50,10 @@ impl Walk<'_> {
     }
 
     fn store(&mut self, size: Size, value: Value, dst: Reg, off: i16, align: Align) -> Res<()> {
-        let kind = self.cur.reg(dst).kind;
+        let ptr = *self.cur.reg(dst);
         let access = MemAccess { base: dst, off: off.into(), size, align };
         self.access_memory(access, Direction::Write { value })?;
-        self.note_access(kind, off.into())
+        self.note_access(&ptr, off.into())
     }
 
     pub(crate) fn exec_load_acquire(
@@ -121,7 +122,7 @@ impl Walk<'_> {
         if let Some(r) = loaded {
             self.check_writable(r)?;
         }
-        let kind = self.cur.reg(dst).kind;
+        let ptr = *self.cur.reg(dst);
         let access = MemAccess { base: dst, off: off.into(), size, align: Align::Strict };
         // SOUND: what is loaded is the old value of memory, as by a plain load; what is stored is unknown.
         let into = loaded.filter(|r| *r != dst);
@@ -133,7 +134,7 @@ impl Walk<'_> {
             // The address register was needed for the write.
             *self.cur.reg_mut(r) = RegState::scalar(Scalar::loaded(size));
         }
-        self.note_access(kind, off.into())
+        self.note_access(&ptr, off.into())
     }
 
     /// Whether atomics may go through the register (`atomic_ptr_type_ok`).
@@ -158,19 +159,26 @@ impl Walk<'_> {
         }
     }
 
-    /// Remembers what the instruction accesses: one that is rewritten for the context must do so on every path.
-    fn note_access(&mut self, kind: RegKind, off: i32) -> Res<()> {
-        let access = match kind {
+    /// Remembers what the instruction accesses: one that is rewritten must be so on every path (`save_aux_ptr_type`).
+    // SOUND: what is caught on one path may be caught on all.
+    fn note_access(&mut self, ptr: &RegState, off: i32) -> Res<()> {
+        let access = match ptr.kind {
+            RegKind::Ctx if self.prog.attach.ctx.is_some() => Access::Args,
             RegKind::Ctx if self.props.ctx.raw_memory.is_none() => {
                 Access::Ctx(u32::try_from(off).unwrap_or(u32::MAX))
             }
+            RegKind::Btf(_) if is_trusted(ptr) || is_rcu(ptr) => Access::Object,
+            RegKind::Btf(_) => Access::Probe,
+            RegKind::Mem(_) if ptr.flags.has(PtrFlags::UNTRUSTED) => Access::Probe,
             _ => Access::Plain,
         };
         let Some(facts) = self.facts.get_mut(self.idx as usize) else { return Ok(()) };
-        if facts.access != Access::None && facts.access != access {
-            return Err(RejectKind::DifferentPointers {}.into());
-        }
-        facts.access = access;
+        facts.access = match (facts.access, access) {
+            (Access::None, new) => new,
+            (old, new) if old == new => new,
+            (Access::Object, Access::Probe) | (Access::Probe, Access::Object) => Access::Probe,
+            _ => return Err(RejectKind::DifferentPointers {}.into()),
+        };
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ impl<'a> Known<'a> {
             BtfOwner::Kernel => self.env.kernel_btf(),
             BtfOwner::Module(at) => self.env.module_btf(at),
             BtfOwner::Program => self.env.btf(),
+            BtfOwner::Target => self.env.target().map(|t| &*t.btf),
         };
         btf.and_then(|b| b.type_by_id(TypeId(ty.id))).map_or("", |t| t.name())
     }

@@ -3,6 +3,7 @@
 //! [`Walk::access_memory`] is what loads, stores and atomics use; [`Walk::check_helper_mem`] what helpers use for
 //! the memory that they are given. Neighbours: `insn/memory` and `call/args` call these.
 
+pub(crate) mod btf;
 mod buffer;
 mod ctx;
 mod flow_keys;
@@ -21,6 +22,7 @@ use crate::walk::{Res, Walk};
 use skep_abi::insn::{Reg, Size, Width};
 use skep_abi::uapi::{BPF_F_ANY_ALIGNMENT, BPF_F_STRICT_ALIGNMENT};
 
+pub(crate) use btf::writes::BtfWrites;
 pub(crate) use ctx::field_at;
 pub(crate) use region::ZeroSize;
 pub(crate) use stack::{RawFill, slot_of};
@@ -126,7 +128,10 @@ impl Walk<'_> {
             RegKind::Stack(frame) => {
                 return self.access_stack(frame, &ptr, a, self.lend(frame, a, dir));
             }
-            RegKind::Ctx => self.check_ctx(&ptr, a, dir)?,
+            RegKind::Ctx => match self.prog.attach.ctx.clone() {
+                Some(ctx) => self.check_typed_ctx(&ctx, &ptr, a, dir)?,
+                None => self.check_ctx(&ptr, a, dir)?,
+            },
             RegKind::MapValue(map) => self.check_map_value(map, &ptr, a, dir)?,
             RegKind::MapKey(map) => self.check_map_key(map, &ptr, a, dir)?,
             RegKind::Packet(_) | RegKind::PacketMeta(_) => self.check_packet(&ptr, a, dir)?,
@@ -134,13 +139,13 @@ impl Walk<'_> {
             RegKind::Socket(sort) => self.check_socket(sort, &ptr, a, dir)?,
             RegKind::TpBuffer | RegKind::Buf => self.check_buffer(&ptr, a, dir)?,
             RegKind::Mem(size) => self.check_memory(size, &ptr, a, dir)?,
+            RegKind::Btf(ty) => self.check_btf(ty, &ptr, a, dir)?,
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Map(_)
             | RegKind::PacketEnd
             | RegKind::Func(_)
             | RegKind::Arena
-            | RegKind::Btf(_)
             | RegKind::Dynptr(_) => {
                 let ty = ptr.type_text();
                 return Err(RejectKind::InvalidMemAccess { reg: a.base.num(), ty }.into());

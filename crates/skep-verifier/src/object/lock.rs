@@ -28,6 +28,7 @@ impl Walk<'_> {
             RegKind::Btf(ty) => Ok(match ty.btf {
                 BtfOwner::Program => OWN_OBJECTS,
                 BtfOwner::Kernel => OWN_OBJECTS + 1,
+                BtfOwner::Target => OWN_OBJECTS + 2,
                 BtfOwner::Module(n) => MODULE_OBJECTS + u64::from(n),
             }),
             _ => Err(Stop::Bug("a lock in something that has none")),

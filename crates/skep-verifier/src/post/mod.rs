@@ -9,9 +9,9 @@ mod sanitise;
 mod stack;
 
 use crate::env::{CtxField, CtxFieldKind, HelperLookup, HelperProto};
-use crate::prog::{LoadRequest, Premises, SubprogInfo, VerifiedProg};
+use crate::prog::{KernelObjects, LoadRequest, Premises, SubprogInfo, VerifiedProg};
 use crate::reject::{KfuncReject, Reject, VerifyError};
-use crate::walk::Walk;
+use crate::walk::{Access, SlotFacts, Walk};
 use skep_abi::insn::{CallTarget, Insn};
 use skep_btf::TypeId;
 
@@ -90,7 +90,13 @@ fn premises(walk: &Walk<'_>, insns: &[Insn]) -> Premises {
     let layout = &walk.props.ctx;
     let ctx_bytes = layout.raw_memory.or_else(|| layout.fields.iter().map(end).max()).unwrap_or(0);
     let maps = walk.prog.maps.named().map(|(idx, props)| (idx, props.clone())).collect();
-    Premises { maps, helpers, ctx_bytes }
+    let follows = |f: &SlotFacts| match f.access {
+        Access::Args | Access::Object | Access::Probe => true,
+        Access::None | Access::Ctx(_) | Access::Plain => false,
+    };
+    let is_needed = walk.prog.attach.ctx.is_some() || walk.facts.iter().any(follows);
+    let kernel_objects = if is_needed { KernelObjects::Needed } else { KernelObjects::None };
+    Premises { maps, helpers, ctx_bytes, kernel_objects }
 }
 
 fn name_of(walk: &Walk<'_>, btf_func: u32) -> Option<String> {

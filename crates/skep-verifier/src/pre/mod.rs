@@ -3,6 +3,7 @@
 //! One pass a file, in the kernel's order: [`resolve`] (decoding, maps), [`subprog`] (functions, jump ranges),
 //! [`cfg`] (reachability, back-edges, prune points), [`liveness`] (registers live before each slot).
 
+pub(crate) mod attach;
 mod cfg;
 mod kernel_ctx;
 mod kfunc;
@@ -19,6 +20,7 @@ use crate::reject::{ProgReject, Reject, VerifyError};
 use skep_abi::insn::{CallTarget, Imm64, Insn};
 use skep_abi::uapi::BPF_F_SLEEPABLE;
 
+pub(crate) use attach::{Attach, ReturnRule};
 pub(crate) use kfunc::{Kfunc, KfuncRet, KfuncTable, MAX_ARGS as MAX_KFUNC_ARGS, kind_text};
 pub(crate) use kfunc_arg::{
     ArgKind, KfuncArg, OtherPtr, PtrArg, ScalarArg, SizedBy, is_scalar_struct,
@@ -50,6 +52,8 @@ pub(crate) struct Program {
     pub(crate) records: Records,
     /// Whether it may sleep.
     pub(crate) is_sleepable: bool,
+    /// What it attaches to.
+    pub(crate) attach: Attach,
 }
 
 /// Flags of a slot that `cfg` finds.
@@ -153,6 +157,7 @@ pub(crate) fn prepare(
     let is_sleepable = env.prog_type().sleepable || req.flags & BPF_F_SLEEPABLE != 0;
     let records = Records::find(&insns, &maps, env);
     let marks = cfg::check(&insns, &subprogs, &kfuncs, env)?;
+    let attach = attach::resolve(req, env)?;
     let (live_before, touched) = liveness::registers(&insns, &kfuncs, env);
     Ok(Program {
         insns,
@@ -165,5 +170,6 @@ pub(crate) fn prepare(
         kfuncs,
         records,
         is_sleepable,
+        attach,
     })
 }

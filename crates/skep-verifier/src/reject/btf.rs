@@ -1,7 +1,60 @@
 //! [`BtfReject`]: reasons about pointers to what BTF describes.
 
+use crate::domain::Tnum;
+
 kinds! {
     /// A reason about pointers to what BTF describes.
     enum BtfReject delegates {}
     InvalidTypeId { id: u32 } = EINVAL, "invalid type id {id}";
+
+    // Members.
+    NotAStruct { name: String } = EINVAL, "Type '{name}' is not a struct";
+    BeyondStruct { name: String, off: u32, size: u32 } = EACCES,
+        "access beyond struct {name} at off {off} size {size}";
+    NoSize { name: String } = EFAULT, "field {name} doesn't have size";
+    PartOfPointer { member: String, start: u64, name: String, off: u32, size: u32 } = EACCES,
+        "cannot access ptr member {member} with moff {start} in struct {name} with off {off} size {size}";
+    BeyondMember { member: String, end: u64, name: String, off: u32, size: u32 } = EACCES,
+        "access beyond the end of member {member} (mend:{end}) in struct {name} with off {off} size {size}";
+    NoMember { name: String, off: u32 } = EINVAL,
+        "struct {name} doesn't have field at offset {off}";
+
+    // Accesses.
+    NeedsPerfmon { name: String } = EPERM,
+        "'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN";
+    NeedsGpl { name: String } = EINVAL,
+        "Cannot access kernel 'struct {name}' from non-GPL compatible program";
+    NegativeOff { reg: u8, name: String, off: i64 } = EACCES,
+        "R{reg} is ptr_{name} invalid negative access: off={off}";
+    VariableOff { reg: u8, name: String, off: i64, var_off: Tnum } = EACCES,
+        "R{reg} is ptr_{name} invalid variable offset: off={off}, var_off={var_off}";
+    UserMemory { reg: u8, name: String, off: i64 } = EACCES,
+        "R{reg} is ptr_{name} access user memory: off={off}";
+    PercpuMemory { reg: u8, name: String, off: i64 } = EACCES,
+        "R{reg} is ptr_{name} access percpu memory: off={off}";
+    SpecialMember { kind: &'static str } = EACCES, "direct access to {kind} is disallowed";
+
+    // Stores.
+    OnlyRead { } = EACCES, "only read is supported";
+    OnlyDummyState { } = EACCES, "only access to bpf_dummy_ops_state is supported";
+    WriteOutside { off: u32, size: u32 } = EACCES, "write access at off {off} with size {size}";
+    NoWriteAt { name: &'static str, off: u32 } = EACCES, "no write support to {name} at off {off}";
+    WriteBeyond { off: u32, size: u32, name: &'static str, end: u32 } = EACCES,
+        "write access at off {off} with size {size} beyond the member of {name} ended at {end}";
+
+    // Arguments of the function that is attached to.
+    Ctx { why: Box<BtfReject>, off: i64, size: u32 } = EACCES,
+        "{why}\ninvalid bpf_context access off={off} size={size}";
+    CtxUnaligned { func: String, off: u32 } = EACCES,
+        "func '{func}' offset {off} is not multiple of 8";
+    NoSuchArg { func: String, nth: usize } = EACCES, "func '{func}' doesn't have {nth}-th argument";
+    NotModifiableResult { kind: &'static str } = EACCES,
+        "ret type {kind} not allowed for fmod_ret";
+    ArgKind { func: String, nth: usize, name: String, kind: &'static str } = EACCES,
+        "func '{func}' arg{nth} '{name}' has type {kind}. Only pointer access is allowed";
+    ArgSize { func: String, size: u32 } = EACCES, "func '{func}' size {size} must be 8";
+    ArgNotStruct { func: String, nth: usize, kind: &'static str } = EACCES,
+        "func '{func}' arg{nth} type {kind} is not a struct";
+    NotOfProg { func: String, nth: usize, name: String } = EACCES,
+        "func '{func}' arg{nth} '{name}' is not the context of the program";
 }

@@ -92,7 +92,7 @@ macro_rules! kinds {
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum $enum {
             $(#[doc = $fmt] $name { $(#[doc = concat!("`", stringify!($f), "` of the message.")] $f: $t),* },)*
-            $( $(#[$dmeta])* $area($sub), )*
+            $( $(#[$dmeta])* $area(Box<$sub>), )*
         }
 
         impl $enum {
@@ -115,11 +115,11 @@ macro_rules! kinds {
         }
         $(
             impl From<$sub> for $enum {
-                fn from(reason: $sub) -> $enum { $enum::$area(reason) }
+                fn from(reason: $sub) -> $enum { $enum::$area(Box::new(reason)) }
             }
 
             impl From<$sub> for $crate::walk::Stop {
-                fn from(reason: $sub) -> $crate::walk::Stop { $enum::$area(reason).into() }
+                fn from(reason: $sub) -> $crate::walk::Stop { $enum::from(reason).into() }
             }
         )*
     };

@@ -71,6 +71,8 @@ pub(crate) enum BtfOwner {
     Module(u16),
     /// The program's own.
     Program,
+    /// Of the program that is attached to.
+    Target,
 }
 
 /// Sort of socket.

@@ -45,10 +45,6 @@ pub static MISSING: &[Missing] = &[
     missing(23, "cgroup_sysctl", (5, 2), "cgroups are not implemented yet"),
     missing(24, "raw_tracepoint_writable", (5, 2), "tracing is not implemented yet"),
     missing(25, "cgroup_sockopt", (5, 3), "cgroups are not implemented yet"),
-    missing(26, "tracing", (5, 5), "tracing is not implemented yet"),
-    missing(27, "struct_ops", (5, 6), "struct_ops is not implemented yet"),
-    missing(28, "ext", (5, 6), "program extensions are not implemented yet"),
-    missing(29, "lsm", (5, 7), "security hooks are not implemented yet"),
     missing(30, "sk_lookup", (5, 9), "sockets are not implemented yet"),
     missing(32, "netfilter", (6, 4), "netfilter is not implemented yet"),
 ];

@@ -1,5 +1,6 @@
 //! Program types: one descriptor each, next to its context's layout; [`PROG_TYPES`] lists them.
 
+mod btf;
 mod missing;
 mod sched_cls;
 mod seccomp;
@@ -17,7 +18,7 @@ pub use xdp::devmap_layout;
 
 /// A set of program types, as descriptors of helpers name them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ProgTypes(u8);
+pub struct ProgTypes(u32);
 
 impl ProgTypes {
     /// `BPF_PROG_TYPE_SOCKET_FILTER`.
@@ -30,8 +31,16 @@ impl ProgTypes {
     pub const SYSCALL: ProgTypes = ProgTypes(8);
     /// Classic seccomp filters, which call no helpers.
     pub const SECCOMP: ProgTypes = ProgTypes(16);
+    /// `BPF_PROG_TYPE_TRACING`.
+    pub const TRACING: ProgTypes = ProgTypes(32);
+    /// `BPF_PROG_TYPE_STRUCT_OPS`.
+    pub const STRUCT_OPS: ProgTypes = ProgTypes(64);
+    /// `BPF_PROG_TYPE_EXT`, which may do what its target may.
+    pub const EXT: ProgTypes = ProgTypes(128);
+    /// `BPF_PROG_TYPE_LSM`.
+    pub const LSM: ProgTypes = ProgTypes(256);
     /// All that are loaded as eBPF.
-    pub const EXTENDED: ProgTypes = ProgTypes(15);
+    pub const EXTENDED: ProgTypes = ProgTypes(15 | 32 | 64 | 256);
 
     /// Both sets.
     pub const fn with(self, other: ProgTypes) -> ProgTypes {
@@ -62,6 +71,14 @@ pub enum ProgKind {
     Xdp,
     /// `BPF_PROG_TYPE_SYSCALL`.
     Syscall,
+    /// `BPF_PROG_TYPE_TRACING`.
+    Tracing,
+    /// `BPF_PROG_TYPE_STRUCT_OPS`.
+    StructOps,
+    /// `BPF_PROG_TYPE_EXT`.
+    Ext,
+    /// `BPF_PROG_TYPE_LSM`.
+    Lsm,
     /// A classic seccomp filter, translated.
     Seccomp,
 }
@@ -93,6 +110,10 @@ pub static PROG_TYPES: &[&ProgType] = &[
     &sched_cls::SCHED_CLS,
     &sched_cls::SCHED_ACT,
     &xdp::XDP,
+    &btf::TRACING,
+    &btf::STRUCT_OPS,
+    &btf::EXT,
+    &btf::LSM,
     &syscall::SYSCALL,
     &seccomp::SECCOMP,
 ];
@@ -106,6 +127,10 @@ impl ProgKind {
             ProgKind::SchedAct => &sched_cls::SCHED_ACT,
             ProgKind::Xdp => &xdp::XDP,
             ProgKind::Syscall => &syscall::SYSCALL,
+            ProgKind::Tracing => &btf::TRACING,
+            ProgKind::StructOps => &btf::STRUCT_OPS,
+            ProgKind::Ext => &btf::EXT,
+            ProgKind::Lsm => &btf::LSM,
             ProgKind::Seccomp => &seccomp::SECCOMP,
         }
     }

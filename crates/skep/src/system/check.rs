@@ -2,6 +2,7 @@
 //!
 //! Maps are not created, so programs that use map types or helpers that Skep only judges get their verdict too.
 
+use super::attach;
 use super::env::Origin;
 use super::load::{prog_kind, raw_program, request};
 use super::{LoadError, LoadErrorKind, RawProgram, System};
@@ -82,6 +83,7 @@ impl System {
     ) -> Result<VerifiedProg, LoadError> {
         let mut raw = raw_program(object, def, &[], options.log_level);
         raw.flags |= options.flags;
+        raw.attach_btf_id = attach::btf_id(def, self.kernel_btf.as_deref(), None)?;
         let maps = object.maps.iter().map(|m| map_props(m, object.btf.as_ref()));
         self.judge_raw(&raw, maps.collect::<Result<Vec<_>, _>>()?, options, log)
     }

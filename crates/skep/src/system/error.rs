@@ -56,6 +56,11 @@ pub enum LoadErrorKind {
     },
     /// The verified program could not be made ready: a bug.
     Link(ProgError),
+    /// What the program is to attach to is not there.
+    AttachTarget {
+        /// What is wrong.
+        reason: String,
+    },
     /// The object has no program of this name.
     NoProgram,
 }
@@ -78,6 +83,7 @@ impl LoadError {
                 VerifyError::Internal(_) => Errno::EINVAL,
             },
             LoadErrorKind::Link(_) => Errno::EINVAL,
+            LoadErrorKind::AttachTarget { .. } => Errno::ESRCH,
             LoadErrorKind::NoProgram => Errno::ENOENT,
         }
     }
@@ -101,6 +107,7 @@ impl fmt::Display for LoadError {
                 write!(f, "program '{name}': type {number}: {reason}")
             }
             LoadErrorKind::Verify { error, .. } => write!(f, "program '{name}': {error}"),
+            LoadErrorKind::AttachTarget { reason } => write!(f, "program '{name}': {reason}"),
             LoadErrorKind::Link(e) => write!(f, "program '{name}': {e}"),
             LoadErrorKind::NoProgram => write!(f, "there is no program '{name}' in the object"),
         }

@@ -5,6 +5,7 @@ use super::program::compat;
 use super::{LoadError, LoadErrorKind, Program, System};
 use crate::helper::Table;
 use crate::prog_type::{self, ProgKind, ProgType};
+use crate::support::Support;
 use skep_abi::Errno;
 use skep_abi::insn::RawInsn;
 use skep_abi::insn::cbpf::{self, Flavor, SockFilter};
@@ -204,6 +205,10 @@ impl System {
     ) -> Result<Arc<Program>, LoadError> {
         let err = |kind| LoadError::new(&raw.name, kind);
         let kind = kind.describe();
+        if let Support::No(_, note) = kind.support {
+            let (number, reason) = (kind.props.prog_type, format!("{}: {note}", kind.props.name));
+            return Err(err(LoadErrorKind::ProgType { number, reason }));
+        }
         let maps = raw.maps.iter().map(|m| map_props(m.as_ref())).collect();
         let env = self.prog_env(kind, raw, maps, origin, Privilege::Privileged);
         let request = request(raw);

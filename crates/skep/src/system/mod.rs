@@ -3,6 +3,7 @@
 //! `check` judges programs without making anything to run, `env` is what the verifier may ask, `load` takes objects apart, `program` is what comes out, and `test_run` runs
 //! it as `BPF_PROG_TEST_RUN` does.
 
+mod attach;
 mod check;
 mod env;
 mod error;

@@ -107,7 +107,12 @@ impl Program {
                 let (frame, redirect) = (xdp.to_vec(), xdp.redirect());
                 Ok(FrameResult { retval, frame, redirect })
             }
-            ProgKind::Syscall | ProgKind::Seccomp => {
+            ProgKind::Syscall
+            | ProgKind::Tracing
+            | ProgKind::StructOps
+            | ProgKind::Ext
+            | ProgKind::Lsm
+            | ProgKind::Seccomp => {
                 Err(RunError::refused(Errno::EINVAL, "the program does not take packets"))
             }
         }
@@ -154,6 +159,10 @@ pub(super) fn compat(kind: &ProgType, expected_attach_type: u32) -> ProgCompat {
         | ProgKind::SchedCls
         | ProgKind::SchedAct
         | ProgKind::Syscall
+        | ProgKind::Tracing
+        | ProgKind::StructOps
+        | ProgKind::Ext
+        | ProgKind::Lsm
         | ProgKind::Seccomp => 0,
     };
     ProgCompat { prog_type: kind.props.prog_type, expected_attach_type, token: 0 }

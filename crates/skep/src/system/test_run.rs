@@ -58,6 +58,10 @@ impl System {
             | ProgKind::SchedCls
             | ProgKind::SchedAct
             | ProgKind::Xdp
+            | ProgKind::Tracing
+            | ProgKind::StructOps
+            | ProgKind::Ext
+            | ProgKind::Lsm
             | ProgKind::Seccomp => self.mode,
         };
         let mut rt = Runtime::new(&mut host, guard.slot(), mode);
@@ -68,6 +72,9 @@ impl System {
             ProgKind::Syscall => run_syscall(prog, run, &mut rt),
             ProgKind::Seccomp => {
                 Err(RunError::refused(Errno::ENOTSUPP, "seccomp filters have no test run"))
+            }
+            ProgKind::Tracing | ProgKind::StructOps | ProgKind::Ext | ProgKind::Lsm => {
+                Err(RunError::refused(Errno::ENOTSUPP, "the program needs a kernel to attach to"))
             }
         }?;
         out.printed = printed;
