@@ -67,9 +67,23 @@ fn dump(source: &Path, tests: &Path, work: &Path) -> Result<(Files, String), Box
         writeln!(list, "#include \"{}\"", file.display())?;
     }
     list.push_str("#endif\n");
+    let sources = files
+        .iter()
+        .map(|f| {
+            let stem = f.file_stem().map_or(String::new(), |s| s.to_string_lossy().into_owned());
+            Ok((stem, fs::read_to_string(f)?))
+        })
+        .collect::<Result<_, std::io::Error>>()?;
+    let (program, out) = (dir.join("shim"), dir.join("tests.json"));
+    // The list names the tree.
+    let is_same =
+        |name: &str, text: &str| fs::read_to_string(dir.join(name)).is_ok_and(|t| t == text);
+    if out.exists() && is_same("verifier/tests.h", &list) && is_same("shim.c", SHIM) {
+        return Ok((sources, fs::read_to_string(&out)?));
+    }
+    let _ = fs::remove_file(&out);
     fs::write(dir.join("verifier/tests.h"), list)?;
     fs::write(dir.join("shim.c"), SHIM)?;
-    let (program, out) = (dir.join("shim"), dir.join("tests.json"));
     let include = source.join("tools/include");
     let mut cc = Command::new("cc");
     // What the shim does not replace is never called.
@@ -82,17 +96,12 @@ fn dump(source: &Path, tests: &Path, work: &Path) -> Result<(Files, String), Box
     if !done.status.success() {
         return Err(format!("cc shim.c: {}", String::from_utf8_lossy(&done.stderr)).into());
     }
-    let done = Command::new(&program).arg(&out).stdin(Stdio::null()).output()?;
+    let partial = dir.join("tests.partial");
+    let done = Command::new(&program).arg(&partial).stdin(Stdio::null()).output()?;
     if !done.status.success() {
         return Err(format!("{}: {}", program.display(), done.status).into());
     }
-    let sources = files
-        .iter()
-        .map(|f| {
-            let stem = f.file_stem().map_or(String::new(), |s| s.to_string_lossy().into_owned());
-            Ok((stem, fs::read_to_string(f)?))
-        })
-        .collect::<Result<_, std::io::Error>>()?;
+    fs::rename(&partial, &out)?;
     Ok((sources, fs::read_to_string(&out)?))
 }
 
@@ -162,6 +171,7 @@ fn test_cases(test: &Value, files: &[(String, String)], kernel: &Btf) -> Option<
         Some(Case {
             source: Source::Array,
             mode: *mode,
+            caps: Vec::new(),
             file: format!("verifier/{file}"),
             name: format!("{name} #{}", test["index"]),
             load: load.clone(),

@@ -46,7 +46,7 @@ impl Cache {
     pub(super) fn key(&mut self, case: &Case) -> String {
         let load = case.load.as_ref();
         let mut hash = Fnv::new();
-        hash.add(format!("{VERSION} {} {:?}", self.kernel, case.mode).as_bytes());
+        hash.add(format!("{VERSION} {} {:?}{:?}", self.kernel, case.mode, case.caps).as_bytes());
         hash.add(format!("{} {:?}", native::log_level(case), case.expect.runs).as_bytes());
         for insn in &load.insns {
             hash.add(&insn.to_le_bytes());

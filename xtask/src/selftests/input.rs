@@ -7,6 +7,7 @@ use std::sync::Arc;
 use skep_abi::insn::RawInsn;
 use skep_btf::Btf;
 use skep_elf::MapDef;
+use skep_verifier::env::Caps;
 
 use super::pattern::Pattern;
 
@@ -52,6 +53,23 @@ impl Mode {
         }
     }
 }
+
+/// A capability that bpf(2) asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Cap {
+    pub(super) name: &'static str,
+    /// Its number in `linux/capability.h`.
+    pub(super) number: u32,
+    pub(super) ours: Caps,
+}
+
+/// All of them.
+pub(super) const CAPS: [Cap; 4] = [
+    Cap { name: "CAP_NET_ADMIN", number: 12, ours: Caps::NET_ADMIN },
+    Cap { name: "CAP_SYS_ADMIN", number: 21, ours: Caps::SYS_ADMIN },
+    Cap { name: "CAP_PERFMON", number: 38, ours: Caps::PERFMON },
+    Cap { name: "CAP_BPF", number: 39, ours: Caps::BPF },
+];
 
 /// A map that a program refers to.
 #[derive(Debug)]
@@ -119,6 +137,8 @@ pub(super) struct Expect {
 pub(super) struct Case {
     pub(super) source: Source,
     pub(super) mode: Mode,
+    /// Which capabilities are left to somebody without privileges.
+    pub(super) caps: Vec<Cap>,
     /// Name of the file, without extensions.
     pub(super) file: String,
     /// Name of the test.

@@ -106,18 +106,20 @@ pub(super) fn judge(case: &Case, kernel: native::Answer, here: ours::Answer) -> 
     let mut details = Vec::new();
     let mut messages = Messages::default();
     let mut runs = 0;
+    let as_expected = case.expect.accepted == Some(kernel.errno == 0);
+    if class != Class::NotAsked && as_expected && !case.expect.messages.is_empty() {
+        messages.expected = first_missing(&case.expect.messages, &kernel.log).is_none();
+    }
+    if messages.expected {
+        let missing = first_missing(&case.expect.messages, &here.log);
+        messages.here = missing.is_none();
+        if let Some(missing) = missing
+            && class == Class::Agree
+        {
+            details.push((Detail::Message, format!("not as expected: {}", missing.text)));
+        }
+    }
     if class == Class::Agree {
-        let agreed = case.expect.accepted == Some(kernel.errno == 0);
-        if agreed && !case.expect.messages.is_empty() {
-            messages.expected = first_missing(&case.expect.messages, &kernel.log).is_none();
-        }
-        if messages.expected {
-            let missing = first_missing(&case.expect.messages, &here.log);
-            messages.here = missing.is_none();
-            if let Some(missing) = missing {
-                details.push((Detail::Message, format!("not there: {}", missing.text)));
-            }
-        }
         if let ours::Verdict::Rejected(errno) = here.verdict {
             if errno != kernel.errno {
                 details.push((Detail::Errno, format!("{errno} here, {} there", kernel.errno)));
@@ -163,10 +165,8 @@ fn class(kernel: &native::Answer, here: &ours::Answer) -> Class {
 /// The last line that is not about statistics.
 pub(super) fn last_line(log: &str) -> &str {
     const STATS: [&str; 4] = ["processed ", "verification time ", "stack depth ", "mark_precise: "];
-    let lines = log.lines().rev().filter(|l| !l.trim().is_empty());
-    lines
-        .filter(|l| !STATS.iter().any(|s| l.starts_with(s)))
-        .map(str::trim_end)
-        .next()
-        .unwrap_or("")
+    let mut lines = log.lines().rev().filter(|l| !l.trim().is_empty());
+    let line = lines.find(|l| !STATS.iter().any(|s| l.starts_with(s))).unwrap_or_default();
+    // Some messages lack their newline.
+    line.split("verification time ").next().unwrap_or(line).trim_end()
 }

@@ -8,7 +8,7 @@ use skep_abi::uapi::*;
 use skep_btf::ByteOrder;
 use skep_elf::{MapDef, MapInit, MapKind};
 use skep_host::kernel::{
-    KernelBtf, KernelMap, KernelProg, LoadAttr, LoadError, MapTypes, TestRun, unprivileged,
+    KernelBtf, KernelMap, KernelProg, LoadAttr, LoadError, MapTypes, TestRun, with_only,
 };
 
 use super::input::{Case, Load, Map, Mode, Run, map_slots, used_maps};
@@ -77,10 +77,13 @@ pub(super) fn ask(case: &Case) -> Answer {
     let log_level = log_level(case);
     let done = match case.mode {
         Mode::Privileged => load_all(load, case.mode, log_level),
-        Mode::Unprivileged => match unprivileged(|| load_all(load, case.mode, log_level)) {
-            Ok(done) => done,
-            Err(error) => Err(format!("dropping capabilities: {error}")),
-        },
+        Mode::Unprivileged => {
+            let keep = case.caps.iter().fold(0, |all, cap| all | 1 << cap.number);
+            match with_only(keep, || load_all(load, case.mode, log_level)) {
+                Ok(done) => done,
+                Err(error) => Err(format!("dropping capabilities: {error}")),
+            }
+        }
     };
     match done {
         Ok((mut answer, prog)) => {

@@ -13,7 +13,7 @@ use skep_abi::uapi::*;
 use skep_btf::Btf;
 use skep_elf::{MapInit, MapKind};
 use skep_maps::{MapKind as MapType, MapOps, Support};
-use skep_verifier::env::{MapProps, Privilege};
+use skep_verifier::env::{Caps, MapProps, Privilege};
 use skep_verifier::{LineInfo, LogLevel, RejectKind, VerifyError};
 
 use super::input::{Case, Load, Map, Mode, map_slots, used_maps};
@@ -108,7 +108,9 @@ impl Skep {
         let mut options = CheckOptions {
             privilege: match case.mode {
                 Mode::Privileged => Privilege::Privileged,
-                Mode::Unprivileged => Privilege::Unprivileged,
+                Mode::Unprivileged => {
+                    Privilege::With(case.caps.iter().fold(Caps::NONE, |all, c| all | c.ours))
+                }
             },
             ..CheckOptions::default()
         };

@@ -5,6 +5,8 @@
 pub(super) struct Pattern {
     /// As written.
     pub(super) text: String,
+    /// Whether it must not be there, between what is before it and what is after it.
+    pub(super) is_absent: bool,
     nodes: Vec<Node>,
 }
 
@@ -22,7 +24,11 @@ enum Node {
 impl Pattern {
     /// Text that stands for itself.
     pub(super) fn literal(text: &str) -> Pattern {
-        Pattern { text: text.to_owned(), nodes: text.bytes().map(Node::Byte).collect() }
+        Pattern {
+            text: text.to_owned(),
+            is_absent: false,
+            nodes: text.bytes().map(Node::Byte).collect(),
+        }
     }
 
     /// Text with `{{…}}`; `None` if that does not parse.
@@ -40,7 +46,7 @@ impl Pattern {
             rest = tail;
         }
         nodes.extend(rest.bytes().map(Node::Byte));
-        Some(Pattern { text: text.to_owned(), nodes })
+        Some(Pattern { text: text.to_owned(), is_absent: false, nodes })
     }
 
     /// Where the first match from `from` on begins and ends.
@@ -60,16 +66,34 @@ impl Pattern {
     }
 }
 
-/// The first of the patterns that does not follow the one before it; `None` if all do.
+/// The first of the patterns that is not as it should be: each follows the one before it. `None` if all are.
 pub(super) fn first_missing<'a>(patterns: &'a [Pattern], log: &str) -> Option<&'a Pattern> {
     let mut at = 0;
+    let mut absent: Vec<&Pattern> = Vec::new();
     for pattern in patterns {
-        match pattern.find(log, at) {
-            Some((_, end)) => at = end,
-            None => return Some(pattern),
+        if pattern.is_absent {
+            absent.push(pattern);
+            continue;
         }
+        let Some((start, end)) = pattern.find(log, at) else { return Some(pattern) };
+        if let Some(found) = found_before(&absent, log, at, start) {
+            return Some(found);
+        }
+        absent.clear();
+        at = end;
     }
-    None
+    found_before(&absent, log, at, log.len())
+}
+
+/// One of the patterns that has a match between two places.
+fn found_before<'a>(
+    patterns: &[&'a Pattern],
+    log: &str,
+    from: usize,
+    to: usize,
+) -> Option<&'a Pattern> {
+    let part = log.get(..to)?;
+    patterns.iter().find(|p| p.find(part, from).is_some()).copied()
 }
 
 fn matches(nodes: &[Node], text: &[u8], at: usize, then: &mut dyn FnMut(usize) -> bool) -> bool {
@@ -263,5 +287,9 @@ mod tests {
         assert_eq!(first_missing(&of(&["a", "b"]), "xaxb"), None);
         let missing = of(&["b", "a"]);
         assert_eq!(first_missing(&missing, "xaxb"), Some(&missing[1]));
+        let mut between = of(&["a", "c", "b"]);
+        between[1].is_absent = true;
+        assert_eq!(first_missing(&between, "caxbc"), None);
+        assert_eq!(first_missing(&between, "acb"), Some(&between[1]));
     }
 }

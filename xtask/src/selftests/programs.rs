@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skep_abi::uapi::*;
-use skep_elf::{MapDef, Object, ProgramDef};
+use skep_elf::{MapDef, MapInit, Object, ProgramDef};
 
 use super::attach;
 use super::input::{Case, Expect, Load, Map, Mode, Source};
@@ -40,6 +40,8 @@ pub(super) fn cases(
         Ok(object) => object,
         Err(error) => return skip("", error),
     };
+    // Naked functions have arguments without names, which the kernel does not take.
+    let has_types = object.btf.as_ref().is_some_and(|btf| skep_btf::validate::types(btf).is_ok());
     let maps = Arc::new(object.maps.iter().map(|def| map(def, &object)).collect::<Vec<_>>());
     for def in &object.programs {
         let tags = match object.btf.as_deref().map(|btf| tags::read(btf, &def.name)).transpose() {
@@ -75,11 +77,12 @@ pub(super) fn cases(
             cases.push(Case {
                 source: if tags.is_annotated() { Source::Annotated } else { Source::Plain },
                 mode,
+                caps: if mode == Mode::Privileged { Vec::new() } else { tags.caps() },
                 file: file.clone(),
                 name: def.name.clone(),
                 load: match mode {
-                    Mode::Privileged => load.clone(),
-                    Mode::Unprivileged => untyped.clone(),
+                    Mode::Privileged if has_types => load.clone(),
+                    Mode::Privileged | Mode::Unprivileged => untyped.clone(),
                 },
                 expect,
             });
@@ -101,14 +104,40 @@ fn map(def: &MapDef, object: &Object) -> Map {
         BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF => {
             def.max_entries = def.max_entries.max(4096);
         }
+        BPF_MAP_TYPE_PERF_EVENT_ARRAY => {}
         _ => def.max_entries = def.max_entries.max(1),
     }
-    let of_maps = matches!(def.map_type, BPF_MAP_TYPE_ARRAY_OF_MAPS | BPF_MAP_TYPE_HASH_OF_MAPS);
-    if of_maps {
+    let is_keyless = matches!(
+        def.map_type,
+        BPF_MAP_TYPE_RINGBUF
+            | BPF_MAP_TYPE_USER_RINGBUF
+            | BPF_MAP_TYPE_BLOOM_FILTER
+            | BPF_MAP_TYPE_QUEUE
+            | BPF_MAP_TYPE_STACK
+            | BPF_MAP_TYPE_ARENA
+    );
+    let is_valueless = matches!(
+        def.map_type,
+        BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF | BPF_MAP_TYPE_ARENA
+    );
+    if def.key_size == 0 && !is_keyless {
+        def.key_size = 4;
+    }
+    if def.value_size == 0 && !is_valueless {
         def.value_size = 4;
-        if let Some(inner) = &mut def.inner {
-            inner.max_entries = inner.max_entries.max(1);
-        }
+    }
+    if matches!(def.map_type, BPF_MAP_TYPE_ARRAY_OF_MAPS | BPF_MAP_TYPE_HASH_OF_MAPS) {
+        def.value_size = 4;
+        let inner = def.inner.take().map(|inner| map(&inner, object).def);
+        def.inner = Some(Box::new(inner.unwrap_or_else(|| MapDef {
+            map_type: BPF_MAP_TYPE_ARRAY,
+            key_size: 4,
+            value_size: 4,
+            max_entries: 1,
+            flags: 0,
+            init: MapInit::None,
+            ..def.clone()
+        })));
     }
     if !takes_types(def.map_type) {
         (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);

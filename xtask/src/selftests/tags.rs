@@ -5,7 +5,7 @@
 
 use skep_btf::{Btf, Kind, TypeView};
 
-use super::input::{Expect, Mode, Run};
+use super::input::{CAPS, Cap, Expect, Mode, Run};
 use super::pattern::Pattern;
 
 /// Bytes of the packet that a test run gets.
@@ -16,13 +16,13 @@ const DATA_LEN: usize = 64;
 pub(super) struct Tags {
     success: [Option<bool>; 2],
     messages: [Vec<Pattern>; 2],
-    /// Messages that must not be there.
     retval: [Option<Option<u32>>; 2],
     log_level: u32,
     flags_set: u32,
     flags_cleared: u32,
     has_mode: [bool; 2],
     is_auxiliary: bool,
+    caps: Vec<Cap>,
     arches: Vec<String>,
     is_annotated: bool,
 }
@@ -64,9 +64,11 @@ impl Tags {
         match name {
             "test_expect_success" => self.success[at] = Some(true),
             "test_expect_failure" => self.success[at] = Some(false),
-            "test_expect_msg" => {
+            "test_expect_msg" | "test_expect_not_msg" => {
                 let text = if is_counted { value } else { without_counter(value) };
-                self.messages[at].push(Pattern::parse(text).ok_or_else(bad)?);
+                let mut pattern = Pattern::parse(text).ok_or_else(bad)?;
+                pattern.is_absent = name == "test_expect_not_msg";
+                self.messages[at].push(pattern);
             }
             "test_expect_regex" => {
                 let text = if is_counted { value } else { without_counter(value) };
@@ -89,18 +91,13 @@ impl Tags {
                 }
             }
             "test_arch" => self.arches.push(value.to_owned()),
-            // Of these, nothing is compared.
-            "test_expect_xlated"
-            | "test_jited"
-            | "test_description"
-            | "test_btf_path"
-            | "test_caps_unpriv"
-            | "test_expect_not_msg"
-            | "test_expect_stderr"
-            | "test_expect_stdout"
-            | "test_load_mode"
-            | "test_linear_size" => {}
-            _ => return Err(bad()),
+            "test_caps_unpriv" => {
+                let names = value.split('|').map(str::trim);
+                let cap = |name| CAPS.into_iter().find(|c| c.name == name);
+                self.caps = names.map(cap).collect::<Option<_>>().ok_or_else(bad)?;
+            }
+            // Of the others (code after rewriting, output, descriptions) nothing is compared.
+            _ => {}
         }
         self.is_annotated = true;
         let names_mode = matches!(
@@ -108,6 +105,7 @@ impl Tags {
             "test_expect_success"
                 | "test_expect_failure"
                 | "test_expect_msg"
+                | "test_expect_not_msg"
                 | "test_expect_regex"
                 | "test_expect_xlated"
                 | "test_retval"
@@ -135,6 +133,11 @@ impl Tags {
             [false, true] => vec![Mode::Unprivileged],
             [true, true] => Mode::ALL.to_vec(),
         }
+    }
+
+    /// What is left to somebody without privileges.
+    pub(super) fn caps(&self) -> Vec<Cap> {
+        self.caps.clone()
     }
 
     /// The load's flags.

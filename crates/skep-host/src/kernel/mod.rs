@@ -11,7 +11,7 @@ mod sys;
 
 pub use classic::{ClassicSocket, seccomp_accepts};
 pub use map::{KernelMap, MapTypes, possible_cpus};
-pub use privilege::{UnprivilegedBpf, unprivileged};
+pub use privilege::{UnprivilegedBpf, unprivileged, with_only};
 pub use prog::{KernelBtf, KernelProg, LoadAttr, LoadError, TestRun, TestRunOutput};
 
 /// Why there is no oracle on this machine; a test prints it and skips.

@@ -32,14 +32,26 @@ struct Data {
 /// # Panics
 /// When `run` does.
 pub fn unprivileged<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
+    with_only(0, run)
+}
+
+/// As [`unprivileged`], but with those of the capabilities that are in `keep`, a bit for each number
+/// (`linux/capability.h`).
+///
+/// # Errors
+/// Of capget(2) and capset(2).
+///
+/// # Panics
+/// When `run` does.
+pub fn with_only<T: Send>(keep: u64, run: impl FnOnce() -> T + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         // Capabilities belong to a thread, so this one's are not touched.
-        let thread = scope.spawn(|| drop_caps().map(|()| run()));
+        let thread = scope.spawn(|| drop_caps(BPF_CAPS & !keep).map(|()| run()));
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-fn drop_caps() -> io::Result<()> {
+fn drop_caps(caps: u64) -> io::Result<()> {
     let mut header = Header { version: VERSION, pid: 0 };
     let mut data = [Data::default(); 2];
     // SAFETY: version 3 of the interface reads one header and writes two data structures.
@@ -48,7 +60,7 @@ fn drop_caps() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     for (i, part) in data.iter_mut().enumerate() {
-        part.effective &= !((BPF_CAPS >> (32 * i)) as u32);
+        part.effective &= !((caps >> (32 * i)) as u32);
     }
     // SAFETY: as above; both structures are only read.
     let set = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr()) };
