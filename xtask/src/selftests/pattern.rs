@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(found("{{(a|bc)*}}d", "xbcad").as_deref(), Some("bcad"));
         assert_eq!(found("a{{.*}}b", "a\nab").as_deref(), Some("ab"));
         assert_eq!(found("{{^}}b{{$}}", "ab\nb\nbc").as_deref(), Some("b"));
-        assert_eq!(found("{{[^ ]{2,3}}}", "a bcd").as_deref(), Some("bcd"));
+        assert_eq!(found("{{([^ ]{2,3})}}", "a bcd").as_deref(), Some("bcd"));
         assert_eq!(found("{{[[:digit:]]?}}x", "12x").as_deref(), Some("2x"));
     }
 
