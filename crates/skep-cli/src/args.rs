@@ -1,6 +1,8 @@
 //! The command line.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use skep_verifier::LogLevel;
+use skep_verifier::env::Privilege;
 use skep_vm::Mode;
 use std::path::PathBuf;
 
@@ -116,13 +118,22 @@ pub(crate) struct CheckArgs {
     /// Object files, or classic filters as printed by `tcpdump -ddd`
     #[arg(required = true)]
     pub(crate) objects: Vec<PathBuf>,
-    /// Print the verifier's log as the kernel does: 1 the path that failed, 2 every instruction
+    /// Print the verifier's log as the kernel does: 1 the path that failed, 2 every instruction; plus 4 what it took
     #[arg(long, value_name = "LEVEL", default_value = "0")]
     pub(crate) log_level: LogLevelArg,
+    /// Judge as for a user without capabilities
+    #[arg(long)]
+    unprivileged: bool,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+}
+
+impl CheckArgs {
+    pub(crate) fn privilege(&self) -> Privilege {
+        if self.unprivileged { Privilege::Unprivileged } else { Privilege::Privileged }
+    }
 }
 
 /// `log_level` of `BPF_PROG_LOAD`.
@@ -134,6 +145,29 @@ pub(crate) enum LogLevelArg {
     Path,
     #[value(name = "2")]
     Full,
+    #[value(name = "4")]
+    Stats,
+    #[value(name = "5")]
+    PathAndStats,
+    #[value(name = "6")]
+    FullAndStats,
+}
+
+impl LogLevelArg {
+    pub(crate) fn level(self) -> LogLevel {
+        match self {
+            Self::Off | Self::Stats => LogLevel::Off,
+            Self::Path | Self::PathAndStats => LogLevel::Path,
+            Self::Full | Self::FullAndStats => LogLevel::Full,
+        }
+    }
+
+    pub(crate) fn has_stats(self) -> bool {
+        match self {
+            Self::Off | Self::Path | Self::Full => false,
+            Self::Stats | Self::PathAndStats | Self::FullAndStats => true,
+        }
+    }
 }
 
 #[derive(clap::Args, Debug)]

@@ -1,17 +1,19 @@
 //! `skep check`: loads and verifies each program of objects, a line for each.
 
-use crate::args::{CheckArgs, LogLevelArg, OutputFormat};
-use crate::diagnostic::{self, Place};
+use crate::args::{CheckArgs, OutputFormat};
+use crate::diagnostic;
+use crate::explain::Explanation;
 use crate::failure::Failure;
 use crate::input::{self, Input};
 use crate::output::{self, Out, table};
 use serde::Serialize;
-use skep::{LoadError, LoadErrorKind, LoadOptions, Program, System};
+use skep::{CheckOptions, LoadError, LoadErrorKind, System};
 use skep_abi::insn::cbpf::Flavor;
 use skep_abi::uapi::BPF_PROG_TYPE_NAMES;
-use skep_elf::{MapInit, Object};
-use skep_verifier::{LogLevel, VerifyError};
+use skep_elf::Object;
+use skep_verifier::{VerifiedProg, VerifyError, VerifyStats};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What came of one program.
@@ -35,24 +37,39 @@ struct Checked {
     errno: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Where, if it was the verifier that refused.
+    /// Where, what the registers held and what would help, if it was the verifier that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<Place>,
+    diagnosis: Option<Explanation>,
     /// The verifier's log.
     #[serde(skip_serializing_if = "String::is_empty")]
     log: String,
     /// The reason in several lines.
     #[serde(skip)]
-    explanation: Option<Failure>,
+    failure: Option<Failure>,
 }
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Out) -> Result<(), Failure> {
-    let system = System::new();
+    let mut system = System::new();
+    let mut has_types = false;
+    let options = CheckOptions {
+        log_level: args.log_level.level(),
+        log_stats: args.log_level.has_stats(),
+        privilege: args.privilege(),
+        ..CheckOptions::default()
+    };
     let mut all = Vec::new();
     let mut failed = None;
     for path in &args.objects {
         match Input::open(path, &args.target) {
-            Ok(input) => all.extend(check(&system, path, &input, args.log_level)),
+            Ok(input) => {
+                if input.uses_kernel_types() && !has_types {
+                    has_types = true;
+                    if let Some(btf) = input::kernel_btf(&args.target)? {
+                        system = system.with_kernel_btf(Arc::new(btf));
+                    }
+                }
+                all.extend(check(&system, path, &input, &options));
+            }
             Err(failure) => {
                 output::report(&failure);
                 failed.get_or_insert(failure.kind);
@@ -65,14 +82,11 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Out) -> Result<(), Failure> {
     }
     out.flush()?;
     for checked in &all {
-        if let Some(explanation) = &checked.explanation {
+        if let Some(failure) = &checked.failure {
             if args.format.format() == OutputFormat::People {
-                output::report(explanation);
+                output::report(failure);
             }
-            failed = match failed {
-                Some(kind) => Some(kind),
-                None => Some(explanation.kind),
-            };
+            failed = failed.or(Some(failure.kind));
         }
     }
     match failed {
@@ -81,25 +95,12 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Out) -> Result<(), Failure> {
     }
 }
 
-fn check(system: &System, path: &Path, input: &Input, log: LogLevelArg) -> Vec<Checked> {
-    let log_level = match log {
-        LogLevelArg::Off => LogLevel::Off,
-        LogLevelArg::Path => LogLevel::Path,
-        LogLevelArg::Full => LogLevel::Full,
-    };
+fn check(system: &System, path: &Path, input: &Input, options: &CheckOptions) -> Vec<Checked> {
     match input {
         Input::Object(object) => {
-            // Each program alone: without what program arrays refer to.
-            let mut alone = object.clone();
-            for map in &mut alone.maps {
-                if let MapInit::Slots(_) = map.init {
-                    map.init = MapInit::None;
-                }
-            }
             let one = |program: &skep_elf::ProgramDef| {
-                let options = LoadOptions { only: Some(&program.name), log_level };
                 let start = Instant::now();
-                let result = system.load_object(&alone, &options);
+                let judged = system.check(object, program, options);
                 let time = start.elapsed();
                 let given = Given {
                     path,
@@ -108,12 +109,8 @@ fn check(system: &System, path: &Path, input: &Input, log: LogLevelArg) -> Vec<C
                     prog_type: program.prog_type,
                     instructions: program.insns.len(),
                 };
-                match &result {
-                    Ok(loaded) => {
-                        given.checked(loaded.program(&program.name).map(AsRef::as_ref), None, time)
-                    }
-                    Err(err) => given.checked(None, Some(err), time),
-                }
+                let verdict = judged.verdict.as_ref().map(VerifiedProg::stats);
+                given.checked(verdict, &judged.log, time)
             };
             object.programs.iter().map(one).collect()
         }
@@ -129,15 +126,19 @@ fn check(system: &System, path: &Path, input: &Input, log: LogLevelArg) -> Vec<C
                 prog_type: skep_abi::uapi::BPF_PROG_TYPE_SOCKET_FILTER,
                 instructions: filter.len(),
             };
-            vec![match &result {
-                Ok(program) => given.checked(Some(program), None, time),
-                Err(err) => given.checked(None, Some(err), time),
-            }]
+            let log = match &result {
+                Ok(program) => program.log(),
+                Err(err) => match &err.kind {
+                    LoadErrorKind::Verify { log, .. } => log,
+                    _ => "",
+                },
+            };
+            vec![given.checked(result.as_ref().map(|program| program.stats()), log, time)]
         }
     }
 }
 
-/// A program before it is loaded.
+/// A program before it is judged.
 struct Given<'a> {
     path: &'a Path,
     object: Option<&'a Object>,
@@ -149,23 +150,23 @@ struct Given<'a> {
 impl Given<'_> {
     fn checked(
         &self,
-        program: Option<&Program>,
-        err: Option<&LoadError>,
+        result: Result<VerifyStats, &LoadError>,
+        log: &str,
         time: Duration,
     ) -> Checked {
-        let stats = program.map(Program::stats);
-        let mut at = None;
-        let (verdict, log) = match err.map(|err| &err.kind) {
-            None => ("accepted", program.map(Program::log).unwrap_or_default()),
-            Some(LoadErrorKind::Verify { error, log }) => match error.as_ref() {
+        let (stats, err) = (result.ok(), result.err());
+        let mut diagnosis = None;
+        let verdict = match err.map(|err| &err.kind) {
+            None => "accepted",
+            Some(LoadErrorKind::Verify { error, .. }) => match error.as_ref() {
                 VerifyError::Rejected(reject) => {
-                    at = Some(diagnostic::place(self.object, self.name, reject.insn_idx));
-                    ("rejected", log.as_str())
+                    diagnosis = Some(Explanation::new(reject, self.object, self.name));
+                    "rejected"
                 }
-                VerifyError::Internal(_) => ("bug", log.as_str()),
+                VerifyError::Internal(_) => "bug",
             },
-            Some(LoadErrorKind::Link(_)) => ("bug", ""),
-            Some(LoadErrorKind::ProgType { .. }) => ("unsupported", ""),
+            Some(LoadErrorKind::Link(_)) => "bug",
+            Some(LoadErrorKind::ProgType { .. }) => "unsupported",
             Some(
                 LoadErrorKind::Map(_)
                 | LoadErrorKind::MapFields(_)
@@ -174,7 +175,7 @@ impl Given<'_> {
                 | LoadErrorKind::MapSlot { .. }
                 | LoadErrorKind::AttachTarget { .. }
                 | LoadErrorKind::NoProgram,
-            ) => ("not loaded", ""),
+            ) => "not loaded",
         };
         Checked {
             object: self.path.display().to_string(),
@@ -190,9 +191,9 @@ impl Given<'_> {
                 LoadErrorKind::Verify { error, .. } => error.to_string(),
                 _ => err.to_string(),
             }),
-            at,
+            diagnosis,
             log: log.to_owned(),
-            explanation: err.map(|err| diagnostic::failure(self.path, self.object, err)),
+            failure: err.map(|err| diagnostic::failure(self.path, self.object, err)),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Why an object was not loaded, for people: the reason, the source line and the instruction it is about.
 
+use crate::explain::Explanation;
 use crate::failure::{Failure, FailureKind};
 use crate::names::ObjectNames;
-use core::fmt::Write as _;
 use serde::Serialize;
 use skep::{LoadError, LoadErrorKind};
 use skep_abi::Errno;
 use skep_abi::insn::disasm::disasm;
 use skep_abi::insn::{RawInsn, decode};
 use skep_elf::{Object, ProgramDef};
-use skep_verifier::{Reject, VerifyError};
+use skep_verifier::VerifyError;
 use std::path::Path;
 
 /// Where in a program something is.
@@ -51,26 +51,6 @@ fn instruction(object: &Object, program: &ProgramDef, slot: u32) -> Option<Strin
     Some(disasm(slot, insns.get(slot)?, &ObjectNames { object, program }).to_string())
 }
 
-/// A refusal in several lines.
-pub(crate) fn explain(reject: &Reject, place: &Place) -> String {
-    // Writing to a string cannot fail.
-    let mut text = format!("rejected: {reject} ({})", errno_name(reject.errno));
-    if let (Some(file), Some(line)) = (&place.file, place.line) {
-        let _ = write!(text, "\n  --> {file}:{line}");
-    }
-    if let Some(source) = &place.source {
-        let _ = write!(text, "\n   | {source}");
-    }
-    let _ = write!(text, "\n   = instruction {}", place.insn);
-    if let Some(insn) = &place.text {
-        let _ = write!(text, ": {insn}");
-    }
-    for (reg, state) in &reject.regs {
-        let _ = write!(text, "\n   = R{reg} is {state}");
-    }
-    text
-}
-
 /// `EINVAL`, or the number of an errno without a name.
 pub(crate) fn errno_name(errno: Errno) -> String {
     errno.name().map_or_else(|| errno.raw().to_string(), str::to_owned)
@@ -82,8 +62,8 @@ pub(crate) fn failure(path: &Path, object: Option<&Object>, err: &LoadError) -> 
     match &err.kind {
         LoadErrorKind::Verify { error, .. } => match error.as_ref() {
             VerifyError::Rejected(reject) => {
-                let place = place(object, &err.name, reject.insn_idx);
-                let text = format!("{path}: program {}: {}", err.name, explain(reject, &place));
+                let explanation = Explanation::new(reject, object, &err.name);
+                let text = format!("{path}: program {}: {explanation}", err.name);
                 Failure::new(FailureKind::Load, text)
             }
             VerifyError::Internal(_) => Failure::new(FailureKind::Bug, format!("{path}: {err}")),

@@ -3,6 +3,7 @@
 use crate::args::TargetArgs;
 use crate::failure::{Chain, Failure, FailureKind};
 use skep_abi::insn::cbpf::{self, SockFilter};
+use skep_abi::insn::{CallTarget, Imm64, Insn, decode};
 use skep_btf::Btf;
 use skep_elf::{Object, OpenOptions, ProgramDef};
 use std::path::Path;
@@ -40,6 +41,34 @@ impl Input {
                 path.display()
             ),
         ))
+    }
+}
+
+impl Input {
+    /// Whether a program refers to types of the kernel: by what it attaches to, its variables, or its functions.
+    pub(crate) fn uses_kernel_types(&self) -> bool {
+        let Input::Object(object) = self else { return false };
+        let uses = |program: &ProgramDef| {
+            let insns = decode(&program.insns).unwrap_or_default();
+            program.attach_btf_id != 0
+                || insns.iter().any(|insn| {
+                    matches!(
+                        insn,
+                        Insn::Call(CallTarget::Kfunc { .. })
+                            | Insn::LdImm64 { imm: Imm64::BtfId(..), .. }
+                    )
+                })
+        };
+        object.programs.iter().any(uses)
+    }
+}
+
+/// The kernel's types: those that are named, or the running kernel's, if it has them.
+pub(crate) fn kernel_btf(target: &TargetArgs) -> Result<Option<Btf>, Failure> {
+    match &target.btf {
+        Some(path) => read_btf(path).map(Some),
+        None if Path::new(KERNEL_BTF).exists() => read_btf(Path::new(KERNEL_BTF)).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod capture;
 mod check;
 mod diagnostic;
 mod disasm;
+mod explain;
 mod failure;
 mod features;
 mod input;

@@ -6,6 +6,7 @@
 
 mod call;
 mod caps;
+pub mod diag;
 pub mod domain;
 pub mod env;
 mod insn;

@@ -222,8 +222,9 @@ impl<'a> Walk<'a> {
             Err(Stop::Bug(what)) => Err(Bug { insn_idx: self.idx, what }.into()),
             Err(Stop::Reject(kind)) => {
                 self.log_reject(&kind);
+                let diagnosis = self.diagnose(&kind);
                 let mut reject = Reject::new(self.idx, *kind);
-                reject.regs = self.regs_for_diag();
+                reject.diagnosis = Box::new(diagnosis);
                 Err(reject.into())
             }
         }

@@ -65,11 +65,20 @@ fn a_rejection_names_the_source_line() {
         "{broken}"
     );
     assert_eq!(broken["errno"], "EINVAL");
-    assert!(broken["at"]["line"].as_u64() > Some(0), "{broken}");
-    assert!(broken["at"]["file"].as_str().unwrap().ends_with("ipproto.bpf.c"), "{broken}");
-    assert!(broken["at"]["source"].as_str().unwrap().contains("bpf_map_lookup_elem"), "{broken}");
+    assert!(broken["diagnosis"]["at"]["line"].as_u64() > Some(0), "{broken}");
     assert!(
-        broken["at"]["text"].as_str().unwrap().starts_with("(85) call bpf_skb_store_bytes#9"),
+        broken["diagnosis"]["at"]["file"].as_str().unwrap().ends_with("ipproto.bpf.c"),
+        "{broken}"
+    );
+    assert!(
+        broken["diagnosis"]["at"]["source"].as_str().unwrap().contains("bpf_map_lookup_elem"),
+        "{broken}"
+    );
+    assert!(
+        broken["diagnosis"]["at"]["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("(85) call bpf_skb_store_bytes#9"),
         "{broken}"
     );
 

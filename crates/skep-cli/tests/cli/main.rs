@@ -7,5 +7,6 @@ mod check;
 mod errors;
 #[cfg(target_os = "linux")]
 mod memory;
+mod mistakes;
 mod play;
 mod support;

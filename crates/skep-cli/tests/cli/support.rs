@@ -15,6 +15,15 @@ pub(crate) fn skep(args: &[&str]) -> (i32, String, String) {
     decoded(&output)
 }
 
+/// Runs the program in a directory.
+pub(crate) fn skep_in(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_skep"))
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .expect("skep runs")
+}
+
 pub(crate) fn decoded(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is text");
     (output.status.code().expect("not killed"), text(&output.stdout), text(&output.stderr))

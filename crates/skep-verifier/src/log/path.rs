@@ -6,8 +6,8 @@ use crate::log::LogLevel;
 use crate::reject::RejectKind;
 use crate::state::VerifierState;
 use crate::walk::Walk;
-use skep_abi::insn::Insn;
 use skep_abi::insn::disasm::disasm;
+use skep_abi::insn::{Insn, Reg};
 use std::cell::Cell;
 
 /// Column at which an instruction's effects begin, and what it is rounded up to beyond.
@@ -226,14 +226,9 @@ impl Walk<'_> {
         self.log.put_stats(&self.stats(), per_insn, &stack);
     }
 
-    /// The registers that the instruction in hand reads, for diagnostics.
-    pub(crate) fn regs_for_diag(&self) -> Vec<(u8, String)> {
-        let touched = self.prog.touched.get(self.idx as usize).copied().unwrap_or(0);
-        let frame = self.cur.cur_idx() as u8;
-        (0u8..)
-            .zip(&self.cur.cur().regs)
-            .filter(|(n, _)| touched >> n & 1 != 0)
-            .map(|(n, reg)| (n, RegText { reg, frame, known: self.known() }.to_string()))
-            .collect()
+    /// A register of the running frame.
+    pub(crate) fn reg_text(&self, r: Reg) -> String {
+        let (reg, frame) = (self.cur.reg(r), self.cur.cur_idx() as u8);
+        RegText { reg, frame, known: self.known() }.to_string()
     }
 }

@@ -5,9 +5,9 @@ use crate::env::{ArgType, Env, HelperLookup};
 use skep_abi::insn::{AluOp, AtomicOp, CallTarget, Insn, Reg, Src};
 
 /// Bit masks of registers that an instruction reads and writes.
-struct UseDef {
-    uses: u16,
-    defs: u16,
+pub(crate) struct UseDef {
+    pub(crate) uses: u16,
+    pub(crate) defs: u16,
 }
 
 fn bit(r: Reg) -> u16 {
@@ -27,7 +27,7 @@ const CLOBBERED: u16 = 0x3f;
 const ARGS: u16 = 0x3e;
 
 // SOUND: whatever is not surely unread counts as read, so that a register called dead is dead.
-fn use_def(insn: &Insn, kfuncs: &KfuncTable, env: &dyn Env) -> UseDef {
+pub(crate) fn use_def(insn: &Insn, kfuncs: &KfuncTable, env: &dyn Env) -> UseDef {
     match *insn {
         Insn::Alu { op: AluOp::Mov, dst, src, .. } => UseDef { uses: src_bit(src), defs: bit(dst) },
         Insn::Alu { dst, src, .. } => UseDef { uses: bit(dst) | src_bit(src), defs: bit(dst) },

@@ -25,6 +25,7 @@ pub(crate) use kfunc::{Kfunc, KfuncRet, KfuncTable, MAX_ARGS as MAX_KFUNC_ARGS, 
 pub(crate) use kfunc_arg::{
     ArgKind, KfuncArg, OtherPtr, PtrArg, ScalarArg, SizedBy, is_scalar_struct,
 };
+pub(crate) use liveness::use_def;
 pub(crate) use records::{Records, has_lock};
 pub(crate) use resolve::{MapId, MapTable};
 pub(crate) use subprog::Subprog;

@@ -16,7 +16,7 @@ mod precision;
 mod visit;
 
 pub(crate) use equiv::IdMap;
-pub(crate) use history::{History, IsTarget, Others, Resume, StepId};
+pub(crate) use history::{History, IsTarget, Others, Resume, Step, StepId};
 pub(crate) use kept::{Kept, StateId};
 pub(crate) use live::SlotMasks;
 pub(crate) use loops::Guess;

@@ -66,6 +66,13 @@ kinds! {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Leaks(pub(crate) Vec<(u32, u32)>);
 
+impl Leaks {
+    /// Slots of the calls that acquired them.
+    pub fn acquired(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().map(|(_, insn_idx)| *insn_idx)
+    }
+}
+
 impl core::fmt::Display for Leaks {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         for (id, insn_idx) in &self.0 {

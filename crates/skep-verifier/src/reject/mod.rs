@@ -3,6 +3,7 @@
 //! One line of the table is one reason: its errno and the text that the kernel's log has for it. The log and
 //! the diagnostic for people (`diag`) are renderings of these values.
 
+use crate::diag::Diagnosis;
 use crate::domain::{Scalar, Tnum};
 use crate::state::TypeText;
 use core::fmt;
@@ -36,14 +37,15 @@ pub struct Reject {
     pub errno: Errno,
     /// The reason.
     pub kind: RejectKind,
-    /// State of the registers that the instruction reads, as the log prints them; for diagnostics.
-    pub regs: Vec<(u8, String)>,
+    /// What there is to say beside the reason.
+    pub diagnosis: Box<Diagnosis>,
 }
 
 impl Reject {
     /// A refusal at `insn_idx` with the errno that belongs to `kind`.
     pub fn new(insn_idx: u32, kind: RejectKind) -> Reject {
-        Reject { insn_idx, errno: kind.errno(), kind, regs: Vec::new() }
+        let diagnosis = Box::new(Diagnosis::of(&kind));
+        Reject { insn_idx, errno: kind.errno(), kind, diagnosis }
     }
 }
 
@@ -364,6 +366,11 @@ pub struct RangeText {
 }
 
 impl RangeText {
+    /// Smallest and largest number that it should have been.
+    pub fn wanted(&self) -> (i64, i64) {
+        (self.min, self.max)
+    }
+
     pub(crate) fn new(num: &Scalar, min: i64, max: i64) -> RangeText {
         let (lo, hi) = (num.smin(), num.smax());
         let is_known = [(lo > i64::MIN).then_some(lo), (hi < i64::MAX).then_some(hi)];
