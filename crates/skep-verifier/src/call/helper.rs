@@ -48,12 +48,12 @@ impl<'a> Walk<'a> {
         if let Some(map) = args.map {
             self.check_map_call(map, proto)?;
         }
-        if changes_packet {
-            self.mark_packet_pointers_lost();
-        }
         if proto.ret == RetType::TailCall {
+            // SOUND: the path that goes on here is the one on which no other program ran.
             self.guard_tail_call(args.map);
             self.push_tail_return()?;
+        } else if changes_packet {
+            self.mark_packet_pointers_lost();
         }
         Ok(Flow::Next)
     }
@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Where a tail call of a function that succeeds goes on: the program that was called returns in its place.
-    // SOUND: nothing is known of what it returns; that it may have changed the packet is in the state already.
+    // SOUND: nothing is known of what it returns, and it may have changed the packet.
     fn push_tail_return(&mut self) -> Res<()> {
         if self.cur.cur_idx() == 0 {
             return Ok(());
@@ -98,15 +98,19 @@ impl<'a> Walk<'a> {
         let mut state = self.cur.clone();
         state.frames.pop();
         *state.reg_mut(Reg::R0) = RegState::UNKNOWN;
+        state.update_regs(points_into_packet, |r| *r = self.lost_register());
         self.push_path(behind, state)
     }
 
     /// Every packet pointer, in every frame and spilled ones too, no longer is one (`clear_all_pkt_pointers`).
     pub(crate) fn mark_packet_pointers_lost(&mut self) {
         let lost = self.lost_register();
-        let is_packet = |r: &RegState| r.kind.is_packet_any() || r.flags.has(PtrFlags::PKT_SLICE);
-        self.cur.update_regs(is_packet, |r| *r = lost);
+        self.cur.update_regs(points_into_packet, |r| *r = lost);
     }
+}
+
+fn points_into_packet(r: &RegState) -> bool {
+    r.kind.is_packet_any() || r.flags.has(PtrFlags::PKT_SLICE)
 }
 
 /// Whether it writes through a dynptr and so may move the packet.
