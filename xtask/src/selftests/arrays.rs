@@ -23,7 +23,7 @@ const SHIM: &str = include_str!("arrays_shim.c");
 const FIRST_FD: i32 = 0x5ce9_0000;
 const FIRST_KFUNC: i32 = 0x5cea_0000;
 /// A result that is a pointer, of which a test expects nothing.
-const POINTER_VALUE: u64 = 0xcafe_4a11;
+const POINTER_VALUE: u64 = 0x00ca_fe4a;
 
 /// Name and text of each file of the tree's `verifier/`, in order.
 type Files = Vec<(String, String)>;

@@ -47,7 +47,8 @@ impl Cache {
         let load = case.load.as_ref();
         let mut hash = Fnv::new();
         hash.add(format!("{VERSION} {} {:?}{:?}", self.kernel, case.mode, case.caps).as_bytes());
-        hash.add(format!("{} {:?}", native::log_level(case), case.expect.runs).as_bytes());
+        let data: Vec<&[u8]> = case.expect.runs.iter().map(|r| r.data.as_slice()).collect();
+        hash.add(format!("{} {data:?}", native::log_level(case)).as_bytes());
         for insn in &load.insns {
             hash.add(&insn.to_le_bytes());
         }

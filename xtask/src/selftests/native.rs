@@ -17,6 +17,10 @@ const LOG_SIZES: [usize; 3] = [1 << 20, 16 << 20, 64 << 20];
 /// What is kept of a log.
 const LOG_MAX: usize = 4 << 20;
 const LOG_STATS: u32 = 4;
+/// How often a load is timed that takes less than [`SHORT_US`].
+pub(super) const TIMED_LOADS: usize = 3;
+/// Microseconds from which on one load is enough.
+pub(super) const SHORT_US: u64 = 20_000;
 const ENOSPC: i32 = 28;
 
 /// What the kernel answers.
@@ -169,6 +173,16 @@ fn load_all(load: &Load, mode: Mode, log_level: u32) -> Result<(Answer, Option<L
         Err(e) => (answer.errno, answer.log) = (e.errno.raw(), e.log.clone()),
     }
     (answer.insns, answer.time_us) = stats(&answer.log);
+    if answer.time_us < SHORT_US {
+        // What else the machine does should not show.
+        for _ in 1..TIMED_LOADS {
+            let log = match KernelProg::load(&attr) {
+                Ok(prog) => prog.log,
+                Err(e) => e.log,
+            };
+            answer.time_us = answer.time_us.min(stats(&log).1);
+        }
+    }
     for size in LOG_SIZES {
         let attr = LoadAttr { log_level: log_level | LOG_STATS, log_size_bytes: size, ..attr };
         answer.log = match KernelProg::load(&attr) {
