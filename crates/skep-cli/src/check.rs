@@ -174,6 +174,7 @@ impl Given<'_> {
                 | LoadErrorKind::MapContent(_)
                 | LoadErrorKind::MapSlot { .. }
                 | LoadErrorKind::AttachTarget { .. }
+                | LoadErrorKind::NoCode { .. }
                 | LoadErrorKind::NoProgram,
             ) => "not loaded",
         };

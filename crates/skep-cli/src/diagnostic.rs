@@ -76,6 +76,7 @@ pub(crate) fn failure(path: &Path, object: Option<&Object>, err: &LoadError) -> 
         | LoadErrorKind::MapSlot { .. }
         | LoadErrorKind::ProgType { .. }
         | LoadErrorKind::AttachTarget { .. }
+        | LoadErrorKind::NoCode { .. }
         | LoadErrorKind::NoProgram => Failure::new(FailureKind::Load, format!("{path}: {err}")),
     }
 }

@@ -239,7 +239,7 @@ pub(crate) fn mem_arg(
     let of = |m: MemArg, len: usize| {
         let len = if addr == 0 && m.nullable == Nullable::Yes { 0 } else { len };
         let access = match m.access {
-            MemAccess::Read | MemAccess::ReadPlain => Access::Read,
+            MemAccess::Read => Access::Read,
             MemAccess::Write => Access::Write,
             MemAccess::ReadWrite => Access::ReadWrite,
         };

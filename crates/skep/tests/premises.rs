@@ -44,7 +44,7 @@ fn another_helper() {
     let prog = load(6, "call bpf_ktime_get_ns#5\nr0 = 0\nexit\n", vec![]);
     let own = skep::helper::helper(5).unwrap();
     let proto = Box::leak(Box::new(HelperProto { changes_pkt_data: true, ..own.proto }));
-    let given = [HelperEntry { proto, run: own.run }];
+    let given = [HelperEntry { proto, run: own.run.unwrap() }];
     let kind = Prog::new(prog.verified(), vec![], &given[..]).unwrap_err().kind;
     assert_eq!(kind, ProgErrorKind::OtherHelper(5));
     let kind = Prog::new(prog.verified(), vec![], &NoHelpers).unwrap_err().kind;

@@ -229,9 +229,10 @@ fn refused(error: &LoadError, log: String) -> Answer {
         | LoadErrorKind::MapContent(_)
         | LoadErrorKind::AttachTarget { .. }
         | LoadErrorKind::MapSlot { .. } => Answer::of(Verdict::Rejected(error.errno().raw())),
-        LoadErrorKind::MapSpecial { .. } | LoadErrorKind::Link(_) | LoadErrorKind::NoProgram => {
-            bug(error.to_string())
-        }
+        LoadErrorKind::MapSpecial { .. }
+        | LoadErrorKind::Link(_)
+        | LoadErrorKind::NoCode { .. }
+        | LoadErrorKind::NoProgram => bug(error.to_string()),
     }
 }
 

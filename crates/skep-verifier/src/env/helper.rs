@@ -82,8 +82,6 @@ pub struct MemArg {
 pub enum MemAccess {
     /// Reads; must be initialised and readable (`MEM_RDONLY`).
     Read,
-    /// Reads; must be initialised and readable, and not of a kind that is only read.
-    ReadPlain,
     /// Writes all of it; need not be initialised (`MEM_UNINIT | MEM_WRITE`).
     Write,
     /// Reads and writes; must be initialised and writable (`MEM_WRITE`).

@@ -1,8 +1,7 @@
 //! Helpers that change what runs next: tail calls and loops. Facts: kernel/bpf/core.c, kernel/bpf/bpf_iter.c.
 
 use super::{
-    ANY, CTX, Callback, Cap, Helper, HelperProto, MAP, RetType, changes_pkt, helper_of, proto,
-    returns,
+    ANY, CTX, Callback, Helper, HelperProto, MAP, RetType, changes_pkt, helper_of, proto, returns,
 };
 use crate::prog_type::ProgTypes;
 use crate::system::Program;
@@ -15,7 +14,7 @@ const MAX_LOOPS: u32 = 8 << 20;
 
 const LOOP: HelperProto = HelperProto {
     callback: Callback::Loop,
-    ..proto(181, "loop", &[ANY, ArgType::Func, ArgType::StackOrNull, ANY])
+    ..proto(181, "loop", &[ArgType::Scalar, ArgType::Func, ArgType::StackOrNull, ANY])
 };
 
 pub(super) static HELPERS: &[Helper] = &[
@@ -26,7 +25,7 @@ pub(super) static HELPERS: &[Helper] = &[
         ProgTypes::EXTENDED,
         tail_call,
     ),
-    Helper { cap: Cap::Bpf, ..helper_of(LOOP, (5, 17), ProgTypes::EXTENDED, bpf_loop) },
+    helper_of(LOOP, (5, 17), ProgTypes::EXTENDED, bpf_loop),
 ];
 
 /// Returns only if there is no program at the index, or too many tail calls were made.

@@ -8,29 +8,30 @@ use skep_vm::Call;
 
 use crate::packet::CsumState;
 
-const TC: ProgTypes = ProgTypes::SCHED_CLS;
+const TC: ProgTypes = ProgTypes::TC;
+const TC_LWT: ProgTypes = TC.with(ProgTypes::LWT_XMIT);
 
 pub(super) static HELPERS: &[Helper] = &[
     helper_of(
         changes_pkt(proto(10, "l3_csum_replace", &[CTX, ANY, ANY, ANY, ANY])),
         (4, 1),
-        TC,
+        TC_LWT,
         |c| l3_replace(c).unwrap_or_else(Errno::to_ret),
     ),
     helper_of(
         changes_pkt(proto(11, "l4_csum_replace", &[CTX, ANY, ANY, ANY, ANY])),
         (4, 1),
-        TC,
+        TC_LWT,
         |c| l4_replace(c).unwrap_or_else(Errno::to_ret),
     ),
     helper_of(
         pkt_access(proto(28, "csum_diff", &[IN_OR_NULL, SIZE0, IN_OR_NULL, SIZE0, ANY])),
         (4, 6),
-        TC.with(ProgTypes::XDP),
+        TC.with(ProgTypes::XDP).with(ProgTypes::LWT),
         csum_diff,
     ),
-    helper_of(proto(40, "csum_update", &[CTX, ANY]), (4, 9), TC, csum_update),
-    helper_of(proto(135, "csum_level", &[CTX, ANY]), (5, 8), TC, csum_level),
+    helper_of(proto(40, "csum_update", &[CTX, ANY]), (4, 9), TC_LWT, csum_update),
+    helper_of(proto(135, "csum_level", &[CTX, ANY]), (5, 8), TC_LWT, csum_level),
 ];
 
 /// `BPF_F_HDR_FIELD_MASK`: size of the field that changed; 0 for a difference.

@@ -1,7 +1,7 @@
 //! Helpers that format text. Facts: kernel/trace/bpf_trace.c, kernel/bpf/helpers.c.
 
 use super::format::Format;
-use super::{Cap, Helper, IN, IN_OR_NULL, OUT_OR_NULL, SIZE, SIZE0, STR, gpl, helper_of, proto};
+use super::{Helper, IN, IN_OR_NULL, IN_OUT_OR_NULL, SIZE, SIZE0, STR, gpl, helper_of, proto};
 use crate::prog_type::ProgTypes;
 use skep_abi::Errno;
 use skep_vm::Call;
@@ -14,30 +14,21 @@ const MAX_ARGS: usize = 12;
 const MAX_MESSAGE: usize = 1024;
 
 pub(super) static HELPERS: &[Helper] = &[
-    Helper {
-        cap: Cap::Perfmon,
-        ..helper_of(gpl(proto(6, "trace_printk", &[IN, SIZE])), (4, 1), ProgTypes::EXTENDED, |c| {
-            trace_printk(c).unwrap_or_else(Errno::to_ret)
-        })
-    },
-    Helper {
-        cap: Cap::Perfmon,
-        ..helper_of(
-            gpl(proto(177, "trace_vprintk", &[IN, SIZE, IN_OR_NULL, SIZE0])),
-            (5, 16),
-            ProgTypes::EXTENDED,
-            |c| trace_vprintk(c).unwrap_or_else(Errno::to_ret),
-        )
-    },
-    Helper {
-        cap: Cap::Perfmon,
-        ..helper_of(
-            gpl(proto(165, "snprintf", &[OUT_OR_NULL, SIZE0, STR, IN_OR_NULL, SIZE0])),
-            (5, 13),
-            ProgTypes::EXTENDED,
-            |c| snprintf(c).unwrap_or_else(Errno::to_ret),
-        )
-    },
+    helper_of(gpl(proto(6, "trace_printk", &[IN, SIZE])), (4, 1), ProgTypes::EXTENDED, |c| {
+        trace_printk(c).unwrap_or_else(Errno::to_ret)
+    }),
+    helper_of(
+        gpl(proto(177, "trace_vprintk", &[IN, SIZE, IN_OR_NULL, SIZE0])),
+        (5, 16),
+        ProgTypes::EXTENDED,
+        |c| trace_vprintk(c).unwrap_or_else(Errno::to_ret),
+    ),
+    helper_of(
+        gpl(proto(165, "snprintf", &[IN_OUT_OR_NULL, SIZE0, STR, IN_OR_NULL, SIZE0])),
+        (5, 13),
+        ProgTypes::EXTENDED,
+        |c| snprintf(c).unwrap_or_else(Errno::to_ret),
+    ),
 ];
 
 /// The format in argument 0, up to its NUL, which must be there.

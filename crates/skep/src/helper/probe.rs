@@ -2,7 +2,7 @@
 //!
 //! What is readable is what the run may touch anyway: Skep has no kernel memory to show.
 
-use super::{ANY, Cap, Helper, OUT, SIZE0, gpl, helper_of, proto};
+use super::{ANY, Helper, OUT, SIZE0, gpl, helper_of, proto};
 use crate::prog_type::ProgTypes;
 use crate::support::Support;
 use skep_abi::Errno;
@@ -14,7 +14,6 @@ const NOTE: &str = "reads only memory of the program: its stack, context, packet
 
 pub(super) static HELPERS: &[Helper] = &[
     Helper {
-        cap: Cap::Perfmon,
         support: Support::Partial(NOTE),
         ..helper_of(
             gpl(proto(113, "probe_read_kernel", &[OUT, SIZE0, ANY])),
@@ -24,7 +23,6 @@ pub(super) static HELPERS: &[Helper] = &[
         )
     },
     Helper {
-        cap: Cap::Perfmon,
         support: Support::Partial(NOTE),
         ..helper_of(
             gpl(proto(115, "probe_read_kernel_str", &[OUT, SIZE0, ANY])),

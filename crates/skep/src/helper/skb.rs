@@ -6,17 +6,21 @@ use crate::prog_type::ProgTypes;
 use skep_abi::Errno;
 use skep_vm::Call;
 
-const TC: ProgTypes = ProgTypes::SCHED_CLS;
-const SKB: ProgTypes = ProgTypes::SOCKET_FILTER.with(TC);
+const TC: ProgTypes = ProgTypes::TC;
+const TC_LWT: ProgTypes = TC.with(ProgTypes::LWT_XMIT);
+const SK: ProgTypes = ProgTypes::SK_SKB;
+const SKB: ProgTypes =
+    ProgTypes::SOCKET_FILTER.with(TC).with(ProgTypes::CGROUP_SKB).with(ProgTypes::SK_REUSEPORT);
+const LOADS: ProgTypes = SKB.with(ProgTypes::LWT).with(SK).with(ProgTypes::FLOW_DISSECTOR);
 
 pub(super) static HELPERS: &[Helper] = &[
     helper_of(
         changes_pkt(proto(9, "skb_store_bytes", &[CTX, ANY, IN, SIZE, ANY])),
         (4, 1),
-        TC,
+        TC_LWT.with(SK),
         |c| ret(store_bytes(c)),
     ),
-    helper_of(proto(26, "skb_load_bytes", &[CTX, ANY, OUT, SIZE]), (4, 5), SKB, |c| {
+    helper_of(proto(26, "skb_load_bytes", &[CTX, ANY, OUT, SIZE]), (4, 5), LOADS, |c| {
         let off = i64::from(c.scalar(1) as u32);
         let allowed = off <= i64::from(i32::MAX);
         load_bytes(c, allowed.then_some(off))
@@ -27,17 +31,22 @@ pub(super) static HELPERS: &[Helper] = &[
         SKB,
         load_relative,
     ),
-    helper_of(proto(23, "redirect", &[ANY, ANY]), (4, 4), TC.with(ProgTypes::XDP), redirect),
+    helper_of(proto(23, "redirect", &[ANY, ANY]), (4, 4), TC_LWT.with(ProgTypes::XDP), redirect),
     helper_of(proto(32, "skb_change_type", &[CTX, ANY]), (4, 8), TC, change_type),
-    helper_of(proto(34, "get_hash_recalc", &[CTX]), (4, 8), TC, |c| {
+    helper_of(proto(34, "get_hash_recalc", &[CTX]), (4, 8), TC.with(ProgTypes::LWT), |c| {
         c.ctx::<Skb>().map_or(0, |skb| u64::from(skb.hash_recalc()))
     }),
     helper_of(proto(48, "set_hash", &[CTX, ANY]), (4, 13), TC, |c| {
         let hash = c.scalar(1) as u32;
         set_hash(c, hash)
     }),
-    helper_of(proto(41, "set_hash_invalid", &[CTX]), (4, 9), TC, |c| set_hash(c, 0)),
-    helper_of(changes_pkt(proto(39, "skb_pull_data", &[CTX, ANY])), (4, 9), TC, pull_data),
+    helper_of(proto(41, "set_hash_invalid", &[CTX]), (4, 9), TC_LWT, |c| set_hash(c, 0)),
+    helper_of(
+        changes_pkt(proto(39, "skb_pull_data", &[CTX, ANY])),
+        (4, 9),
+        TC.with(ProgTypes::LWT).with(SK),
+        pull_data,
+    ),
 ];
 
 /// `BPF_F_RECOMPUTE_CSUM`, which matters only for sums that devices computed.

@@ -8,7 +8,9 @@ use crate::prog_type::ProgTypes;
 use skep_abi::Errno;
 use skep_vm::Call;
 
-const TC: ProgTypes = ProgTypes::SCHED_CLS;
+const TC: ProgTypes = ProgTypes::TC;
+const TC_SK: ProgTypes = TC.with(ProgTypes::SK_SKB);
+const SIZES: ProgTypes = TC_SK.with(ProgTypes::LWT_XMIT);
 
 pub(super) static HELPERS: &[Helper] = &[
     helper_of(changes_pkt(proto(18, "skb_vlan_push", &[CTX, ANY, ANY])), (4, 3), TC, |c| {
@@ -20,15 +22,18 @@ pub(super) static HELPERS: &[Helper] = &[
     helper_of(changes_pkt(proto(31, "skb_change_proto", &[CTX, ANY, ANY])), (4, 8), TC, |c| {
         ret(change_proto(c))
     }),
-    helper_of(changes_pkt(proto(38, "skb_change_tail", &[CTX, ANY, ANY])), (4, 9), TC, |c| {
+    helper_of(changes_pkt(proto(38, "skb_change_tail", &[CTX, ANY, ANY])), (4, 9), SIZES, |c| {
         ret(change_tail(c))
     }),
-    helper_of(changes_pkt(proto(43, "skb_change_head", &[CTX, ANY, ANY])), (4, 10), TC, |c| {
+    helper_of(changes_pkt(proto(43, "skb_change_head", &[CTX, ANY, ANY])), (4, 10), SIZES, |c| {
         ret(change_head(c))
     }),
-    helper_of(changes_pkt(proto(50, "skb_adjust_room", &[CTX, ANY, ANY, ANY])), (4, 13), TC, |c| {
-        ret(adjust_room(c))
-    }),
+    helper_of(
+        changes_pkt(proto(50, "skb_adjust_room", &[CTX, ANY, ANY, ANY])),
+        (4, 13),
+        TC_SK,
+        |c| ret(adjust_room(c)),
+    ),
 ];
 
 fn vlan_push(call: &mut Call<'_>) -> Result<(), Errno> {

@@ -1,13 +1,12 @@
 //! Helpers on strings. Facts: kernel/bpf/helpers.c, lib/kstrtox.c.
 
-use super::{ANY, Helper, HelperProto, IN, SIZE, STR, helper_of, proto};
+use super::{ANY, Helper, HelperProto, IN, SIZE, STR, aligned, helper_of, proto};
 use crate::prog_type::ProgTypes;
 use skep_abi::Errno;
-use skep_verifier::env::{ArgType, MemAccess, MemArg, Nullable};
+use skep_verifier::env::{ArgType, MemAccess};
 use skep_vm::Call;
 
-const RESULT: ArgType =
-    ArgType::FixedMem(MemArg { access: MemAccess::Write, nullable: Nullable::No }, 8);
+const RESULT: ArgType = aligned(MemAccess::Write, 8);
 
 const fn strto(id: i32, name: &'static str) -> HelperProto {
     proto(id, name, &[IN, SIZE, ANY, RESULT])

@@ -4,6 +4,7 @@ mod btf;
 mod missing;
 mod sched_cls;
 mod seccomp;
+mod set;
 mod skb_fields;
 mod socket_filter;
 mod syscall;
@@ -14,49 +15,8 @@ use core::fmt;
 use skep_verifier::env::ProgTypeProps;
 
 pub use missing::{MISSING, Missing};
+pub use set::ProgTypes;
 pub use xdp::devmap_layout;
-
-/// A set of program types, as descriptors of helpers name them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ProgTypes(u32);
-
-impl ProgTypes {
-    /// `BPF_PROG_TYPE_SOCKET_FILTER`.
-    pub const SOCKET_FILTER: ProgTypes = ProgTypes(1);
-    /// `BPF_PROG_TYPE_SCHED_CLS` and `BPF_PROG_TYPE_SCHED_ACT`, which may do the same.
-    pub const SCHED_CLS: ProgTypes = ProgTypes(2);
-    /// `BPF_PROG_TYPE_XDP`.
-    pub const XDP: ProgTypes = ProgTypes(4);
-    /// `BPF_PROG_TYPE_SYSCALL`.
-    pub const SYSCALL: ProgTypes = ProgTypes(8);
-    /// Classic seccomp filters, which call no helpers.
-    pub const SECCOMP: ProgTypes = ProgTypes(16);
-    /// `BPF_PROG_TYPE_TRACING`.
-    pub const TRACING: ProgTypes = ProgTypes(32);
-    /// `BPF_PROG_TYPE_STRUCT_OPS`.
-    pub const STRUCT_OPS: ProgTypes = ProgTypes(64);
-    /// `BPF_PROG_TYPE_EXT`, which may do what its target may.
-    pub const EXT: ProgTypes = ProgTypes(128);
-    /// `BPF_PROG_TYPE_LSM`.
-    pub const LSM: ProgTypes = ProgTypes(256);
-    /// All that are loaded as eBPF.
-    pub const EXTENDED: ProgTypes = ProgTypes(15 | 32 | 64 | 256);
-
-    /// Both sets.
-    pub const fn with(self, other: ProgTypes) -> ProgTypes {
-        ProgTypes(self.0 | other.0)
-    }
-
-    /// This set without the other.
-    pub const fn without(self, other: ProgTypes) -> ProgTypes {
-        ProgTypes(self.0 & !other.0)
-    }
-
-    /// Whether all of `other` are in it.
-    pub const fn contains(self, other: ProgTypes) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
 
 /// A program type that Skep has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

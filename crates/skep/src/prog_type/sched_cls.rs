@@ -34,7 +34,7 @@ pub(super) static SCHED_CLS: ProgType = ProgType {
 pub(super) static SCHED_ACT: ProgType = ProgType {
     kind: ProgKind::SchedAct,
     props: ProgTypeProps { prog_type: 4, name: "sched_act", ..PROPS },
-    set: ProgTypes::SCHED_CLS,
+    set: ProgTypes::SCHED_ACT,
     since: (4, 1),
     support: SUPPORT,
 };

@@ -1,10 +1,10 @@
 //! [`ProgEnv`]: what the verifier may ask about one program's surroundings.
 
-use crate::helper;
+use crate::helper::{self, Caller};
 use crate::kfunc;
 use crate::prog_type::{ProgType, devmap_layout};
-use skep_btf::Btf;
-use skep_maps::MapOps;
+use skep_btf::{Btf, TypeId};
+use skep_maps::{MapOps, Slot};
 use skep_verifier::env::{
     Env, HelperLookup, INTERNAL_HELPER_BASE, KfuncLookup, MapProps, Privilege, ProgTypeProps,
 };
@@ -33,11 +33,14 @@ pub(crate) struct ProgEnv {
     kernel_btf: Option<Arc<Btf>>,
     origin: Origin,
     privilege: Privilege,
+    /// Name of what the program attaches to, in the kernel's types.
+    target: Option<String>,
 }
 
 /// What surrounds a program, as [`ProgEnv::new`] takes it.
 pub(crate) struct Surroundings {
     pub(crate) expected_attach_type: u32,
+    pub(crate) attach_btf_id: u32,
     pub(crate) maps: Vec<MapProps>,
     pub(crate) btf: Option<Arc<Btf>>,
     pub(crate) kernel_btf: Option<Arc<Btf>>,
@@ -47,12 +50,21 @@ pub(crate) struct Surroundings {
 
 impl ProgEnv {
     pub(crate) fn new(kind: &'static ProgType, around: Surroundings) -> ProgEnv {
-        let Surroundings { expected_attach_type, maps, btf, kernel_btf, origin, privilege } =
-            around;
+        let Surroundings {
+            expected_attach_type,
+            attach_btf_id,
+            maps,
+            btf,
+            kernel_btf,
+            origin,
+            privilege,
+        } = around;
         let mut props = kind.props;
         if kind.kind == crate::prog_type::ProgKind::Xdp && expected_attach_type == XDP_DEVMAP {
             props.ctx = devmap_layout();
         }
+        let target = kernel_btf.as_ref().and_then(|btf| btf.type_by_id(TypeId(attach_btf_id)));
+        let target = target.map(|t| t.name().to_owned());
         ProgEnv {
             kind,
             props,
@@ -62,6 +74,7 @@ impl ProgEnv {
             kernel_btf,
             origin,
             privilege,
+            target,
         }
     }
 }
@@ -99,7 +112,12 @@ impl Env for ProgEnv {
         if id >= INTERNAL_HELPER_BASE && self.origin == Origin::Extended {
             return HelperLookup::Unknown;
         }
-        helper::lookup(id, self.kind.set)
+        let caller = Caller {
+            types: self.kind.set,
+            attach_type: self.attach_type,
+            target: self.target.as_deref(),
+        };
+        helper::lookup(id, &caller)
     }
 
     fn map(&self, idx: u32) -> Option<&MapProps> {
@@ -116,6 +134,10 @@ impl Env for ProgEnv {
 
     fn kfunc(&self, name: &str) -> KfuncLookup<'_> {
         kfunc::lookup(name, self.props.prog_type, self.attach_type)
+    }
+
+    fn cpus(&self) -> u32 {
+        Slot::count()
     }
 
     fn privilege(&self) -> Privilege {

@@ -61,6 +61,13 @@ pub enum LoadErrorKind {
         /// What is wrong.
         reason: String,
     },
+    /// The program calls a helper that is judged, but has no code.
+    NoCode {
+        /// Name and number, as in messages.
+        helper: String,
+        /// Why there is none.
+        note: &'static str,
+    },
     /// The object has no program of this name.
     NoProgram,
 }
@@ -82,7 +89,7 @@ impl LoadError {
                 VerifyError::Rejected(r) => r.errno,
                 VerifyError::Internal(_) => Errno::EINVAL,
             },
-            LoadErrorKind::Link(_) => Errno::EINVAL,
+            LoadErrorKind::Link(_) | LoadErrorKind::NoCode { .. } => Errno::EINVAL,
             LoadErrorKind::AttachTarget { .. } => Errno::ESRCH,
             LoadErrorKind::NoProgram => Errno::ENOENT,
         }
@@ -109,6 +116,9 @@ impl fmt::Display for LoadError {
             LoadErrorKind::Verify { error, .. } => write!(f, "program '{name}': {error}"),
             LoadErrorKind::AttachTarget { reason } => write!(f, "program '{name}': {reason}"),
             LoadErrorKind::Link(e) => write!(f, "program '{name}': {e}"),
+            LoadErrorKind::NoCode { helper, note } => {
+                write!(f, "program '{name}': helper {helper} is judged, but cannot be run: {note}")
+            }
             LoadErrorKind::NoProgram => write!(f, "there is no program '{name}' in the object"),
         }
     }

@@ -3,7 +3,7 @@
 use super::env::{Origin, ProgEnv, Surroundings, map_props};
 use super::program::compat;
 use super::{LoadError, LoadErrorKind, Program, System};
-use crate::helper::Table;
+use crate::helper::{self, Table};
 use crate::prog_type::{self, ProgKind, ProgType};
 use crate::support::Support;
 use skep_abi::Errno;
@@ -230,6 +230,13 @@ impl System {
                     .map_err(|e| LoadError::new(&map.spec().name, LoadErrorKind::MapContent(e)))?;
             }
         }
+        for proto in &verified.premises().helpers {
+            if let Some((h, note)) = helper::helper(proto.id).and_then(|h| Some((h, h.no_code()?)))
+            {
+                let helper = format!("bpf_{}#{}", h.proto.name, h.proto.id);
+                return Err(err(LoadErrorKind::NoCode { helper, note }));
+            }
+        }
         let code = Prog::new(&verified, raw.maps.clone(), &Table)
             .map_err(|e| err(LoadErrorKind::Link(e)))?;
         Ok(Arc::new(Program {
@@ -256,6 +263,7 @@ impl System {
     ) -> ProgEnv {
         let around = Surroundings {
             expected_attach_type: raw.expected_attach_type,
+            attach_btf_id: raw.attach_btf_id,
             maps,
             btf: raw.btf.clone(),
             kernel_btf: self.kernel_btf.clone(),

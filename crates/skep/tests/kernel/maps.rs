@@ -135,7 +135,7 @@ fn who_may_call_what() {
             for license in ["GPL", "Proprietary"] {
                 // Without arguments most calls are refused anyway; the errno tells why.
                 let text = format!("call {}\nr0 = 0\nexit", h.id);
-                // Allowed to syscall programs on a tracing pointer, which Skep does not have.
+                // Allowed to syscall programs on a tracing pointer, which programs that run do not have.
                 if (h.name, prog_type) == ("xdp_get_buff_len", SYSCALL) {
                     continue;
                 }
