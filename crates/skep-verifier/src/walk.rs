@@ -130,6 +130,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) facts: Vec<SlotFacts>,
     /// Stack bytes that each function uses.
     stack_used: Vec<Cell<u32>>,
+    /// The same, as far as others than spills and fills around calls use them.
+    stack_kept: Vec<Cell<u32>>,
     pub(crate) kept: Kept,
     pending: Vec<Pending>,
     id_gen: u32,
@@ -158,6 +160,7 @@ impl<'a> Walk<'a> {
         main.regs[Reg::R1.index()] = RegState::pointer(RegKind::Ctx);
         let len = prog.insns.len();
         let stack_used = vec![Cell::new(0); prog.subprogs.len()];
+        let stack_kept = stack_used.clone();
         Walk {
             env,
             props: judged_as(env),
@@ -178,6 +181,7 @@ impl<'a> Walk<'a> {
             idx: 0,
             facts: vec![SlotFacts::default(); len],
             stack_used,
+            stack_kept,
             kept: Kept::new(len),
             pending: Vec::new(),
             id_gen: 0,
@@ -203,10 +207,24 @@ impl<'a> Walk<'a> {
         self.stack_used.get(subprog).map_or(0, Cell::get)
     }
 
+    /// Stack bytes that count for a function: without the spills and fills that calls do not need.
+    // SOUND: a frame has room for all of them whatever counts.
+    pub(crate) fn stack_depth(&self, subprog: usize) -> u32 {
+        let kept = self.stack_kept.get(subprog).map_or(0, Cell::get);
+        let off = self.prog.fastcall.stack_off(subprog, -i64::from(kept));
+        off.map_or(self.stack_used(subprog), |off| off.unsigned_abs().min(512) as u32)
+    }
+
     /// A function's frame is used down to an offset. Not part of the path's state: it holds for all paths.
     pub(crate) fn note_stack_used(&self, subprog: u16, off: i64) {
         if let Some(used) = self.stack_used.get(usize::from(subprog)) {
             used.set(used.get().max(off.unsigned_abs().min(512) as u32));
+        }
+        if self.prog.fastcall.is_part(self.idx) {
+            return;
+        }
+        if let Some(kept) = self.stack_kept.get(usize::from(subprog)) {
+            kept.set(kept.get().max(off.unsigned_abs().min(512) as u32));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Conditional jumps: which edges are possible, and what each teaches about the operands.
 
 use crate::domain::{Edge, Scalar, branch_taken, refine, refine_same};
+use crate::mem::btf::trust::is_trusted;
 use crate::object::forget_ref;
 use crate::pre::{MapId, MapTable, Program, has_lock};
 use crate::prune::LinkSet;
@@ -260,8 +261,31 @@ fn sync_links(state: &mut VerifierState, frame: u8, reg: Reg, links: &LinkSet) {
 
 /// Kinds that are surely not NULL (`reg_not_null`).
 fn is_not_null(r: &RegState) -> bool {
-    !r.may_be_null()
-        && matches!(r.kind, RegKind::MapValue(_) | RegKind::MapKey(_) | RegKind::Map(_))
+    if r.may_be_null() {
+        return false;
+    }
+    match r.kind {
+        RegKind::MapValue(_)
+        | RegKind::MapKey(_)
+        | RegKind::Map(_)
+        | RegKind::Socket(SockKind::Full | SockKind::Common | SockKind::Tcp) => true,
+        RegKind::Mem(_) => !r.flags.has(PtrFlags::UNTRUSTED),
+        RegKind::Btf(_) => is_trusted(r),
+        RegKind::NotInit
+        | RegKind::Scalar
+        | RegKind::Ctx
+        | RegKind::Stack(_)
+        | RegKind::Packet(_)
+        | RegKind::PacketMeta(_)
+        | RegKind::PacketEnd
+        | RegKind::Func(_)
+        | RegKind::FlowKeys
+        | RegKind::Socket(SockKind::Xdp)
+        | RegKind::TpBuffer
+        | RegKind::Buf
+        | RegKind::Arena
+        | RegKind::Dynptr(_) => false,
+    }
 }
 
 /// The edge that is surely taken (`is_branch_taken`).

@@ -72,7 +72,7 @@ impl Walk<'_> {
         if !self.is_logging() {
             return;
         }
-        self.log_state.names = Names::of(&self.prog.insns, self.env);
+        self.log_state.names = Names::of(&self.prog.insns, &self.prog.kfuncs, self.env);
         if self.log.level() == LogLevel::Full {
             super::live::put(self.log, &self.prog, &self.log_state.names);
         }
@@ -221,8 +221,9 @@ impl Walk<'_> {
 
     pub(crate) fn log_stats(&mut self) {
         let per_insn = self.kept.max_per_insn as u64;
-        let stack: Vec<u32> =
-            (0..self.prog.subprogs.len()).map(|n| self.stack_used(n).next_multiple_of(8)).collect();
+        let stack: Vec<u32> = (0..self.prog.subprogs.len())
+            .map(|n| self.stack_depth(n).next_multiple_of(8))
+            .collect();
         self.log.put_stats(&self.stats(), per_insn, &stack);
     }
 

@@ -23,7 +23,7 @@ struct Link {
 
 pub(super) fn check(walk: &Walk<'_>) -> Result<(), VerifyError> {
     let prog = &walk.prog;
-    let bytes_of = |n: usize| walk.stack_used(n).next_multiple_of(FRAME_GRANULE);
+    let bytes_of = |n: usize| walk.stack_depth(n).next_multiple_of(FRAME_GRANULE);
     let tail_calls: Vec<bool> = prog
         .subprogs
         .iter()

@@ -5,6 +5,7 @@
 
 pub(crate) mod attach;
 mod cfg;
+mod fastcall;
 mod kernel_ctx;
 mod kfunc;
 mod kfunc_arg;
@@ -21,6 +22,7 @@ use skep_abi::insn::{CallTarget, Imm64, Insn};
 use skep_abi::uapi::BPF_F_SLEEPABLE;
 
 pub(crate) use attach::{Attach, ReturnRule};
+pub(crate) use fastcall::Fastcall;
 pub(crate) use kfunc::{Kfunc, KfuncRet, KfuncTable, MAX_ARGS as MAX_KFUNC_ARGS, kind_text};
 pub(crate) use kfunc_arg::{
     ArgKind, KfuncArg, OtherPtr, PtrArg, ScalarArg, SizedBy, is_scalar_struct,
@@ -47,6 +49,8 @@ pub(crate) struct Program {
     pub(crate) touched: Vec<u16>,
     /// Maps that the program names, with their inner maps.
     pub(crate) maps: MapTable,
+    /// Spills and fills around calls that leave registers alone.
+    pub(crate) fastcall: Fastcall,
     /// Kernel functions that it calls.
     pub(crate) kfuncs: KfuncTable,
     /// Special members of what it can allocate.
@@ -159,6 +163,7 @@ pub(crate) fn prepare(
     let records = Records::find(&insns, &maps, env);
     let marks = cfg::check(&insns, &subprogs, &kfuncs, env)?;
     let attach = attach::resolve(req, env)?;
+    let fastcall = fastcall::find(&insns, &subprogs, &kfuncs, env);
     let (live_before, touched) = liveness::registers(&insns, &kfuncs, env);
     Ok(Program {
         insns,
@@ -168,6 +173,7 @@ pub(crate) fn prepare(
         live_before,
         touched,
         maps,
+        fastcall,
         kfuncs,
         records,
         is_sleepable,

@@ -119,9 +119,9 @@ impl Walk<'_> {
     ) -> Res<Takes> {
         let r = arg_reg(n)?;
         let reg = *self.cur.reg(r);
-        let trusted = k.has(KfuncFlags::TRUSTED_ARGS);
-        let rcu = k.has(KfuncFlags::RCU);
         let releases = k.has(KfuncFlags::RELEASE);
+        let trusted = releases || k.has(KfuncFlags::TRUSTED_ARGS);
+        let rcu = k.has(KfuncFlags::RCU);
         if (trusted || rcu) && (reg.is_null() || reg.may_be_null()) && !arg.is_nullable {
             return Err(KfuncReject::MaybeNull { arg: n }.into());
         }

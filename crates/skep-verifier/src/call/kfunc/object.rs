@@ -71,8 +71,11 @@ impl Walk<'_> {
 
     pub(super) fn check_map_arg(&self, k: &Kfunc, r: Reg, call: &mut KfuncCall) -> Res<()> {
         let reg = self.cur.reg(r);
-        let RegKind::Map(map) = reg.kind else {
-            return Err(KfuncReject::NotMap { reg: r.num() }.into());
+        let map = match reg.kind {
+            RegKind::Map(map) | RegKind::MapValue(map) | RegKind::MapKey(map) => map,
+            // An object of the kernel's, which may be a map.
+            RegKind::Btf(_) => return Ok(()),
+            _ => return Err(KfuncReject::NotMap { reg: r.num() }.into()),
         };
         self.check_same_map(k, (map, reg.id), call)?;
         call.map = Some((map, reg.id));
@@ -81,6 +84,11 @@ impl Walk<'_> {
 
     /// The function takes any map (`struct bpf_map`).
     pub(super) fn check_map_type(&self, k: &Kfunc, n: usize) -> Res<()> {
+        let reg = self.cur.reg(arg_reg(n)?);
+        if self.object_type(reg).is_none() {
+            let ty = reg.type_text();
+            return Err(KfuncReject::UnsafeObject { arg: n, ty, expected: ty }.into());
+        }
         let Some(need) = self.kernel_struct("bpf_map") else {
             return Err(Stop::Bug("the kernel's types have no maps"));
         };
