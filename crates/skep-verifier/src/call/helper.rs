@@ -10,7 +10,7 @@ use crate::object::{Leaving, Sleeper};
 use crate::reject::{HelperReject, RejectKind};
 use crate::state::ptr::DynptrKind;
 use crate::state::{PtrFlags, RegState};
-use crate::walk::{Flow, Res, Stop, Walk, unsupported};
+use crate::walk::{Flow, Res, Stop, Walk};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::BPF_FUNC_dynptr_write;
 
@@ -49,10 +49,10 @@ impl<'a> Walk<'a> {
             self.check_map_call(map, proto)?;
         }
         if proto.ret == RetType::TailCall {
-            // SOUND: the path that goes on here is the one on which no other program ran.
             self.guard_tail_call(args.map);
-            self.push_tail_return()?;
-        } else if changes_packet {
+            return self.leave_by_tail_call();
+        }
+        if changes_packet {
             self.mark_packet_pointers_lost();
         }
         Ok(Flow::Next)
@@ -84,33 +84,26 @@ impl<'a> Walk<'a> {
         Ok(proto)
     }
 
-    /// Where a tail call of a function that succeeds goes on: the program that was called returns in its place.
-    // SOUND: nothing is known of what it returns, and it may have changed the packet.
-    fn push_tail_return(&mut self) -> Res<()> {
+    /// Behind a tail call: where it failed the function goes on, else the program that was called returns in its place.
+    // SOUND: nothing is known of what that returns, and it may have changed the packet. The path that goes on behind the
+    // call is the one on which no other program ran.
+    fn leave_by_tail_call(&mut self) -> Res<Flow> {
         if self.cur.cur_idx() == 0 {
-            return Ok(());
+            return Ok(Flow::Next);
         }
-        let f = self.cur.cur();
-        if f.callback.is_some() {
-            return Err(unsupported("a tail call in a callback"));
-        }
-        let behind = f.callsite + 1;
-        let mut state = self.cur.clone();
-        state.frames.pop();
-        *state.reg_mut(Reg::R0) = RegState::UNKNOWN;
-        state.update_regs(points_into_packet, |r| *r = self.lost_register());
-        self.push_path(behind, state)
+        let failed = self.cur.clone();
+        self.push_path(self.idx + 1, failed)?;
+        self.mark_packet_pointers_lost();
+        *self.cur.reg_mut(Reg::R0) = RegState::UNKNOWN;
+        self.leave_function()
     }
 
     /// Every packet pointer, in every frame and spilled ones too, no longer is one (`clear_all_pkt_pointers`).
     pub(crate) fn mark_packet_pointers_lost(&mut self) {
         let lost = self.lost_register();
-        self.cur.update_regs(points_into_packet, |r| *r = lost);
+        let is_packet = |r: &RegState| r.kind.is_packet_any() || r.flags.has(PtrFlags::PKT_SLICE);
+        self.cur.update_regs(is_packet, |r| *r = lost);
     }
-}
-
-fn points_into_packet(r: &RegState) -> bool {
-    r.kind.is_packet_any() || r.flags.has(PtrFlags::PKT_SLICE)
 }
 
 /// Whether it writes through a dynptr and so may move the packet.
