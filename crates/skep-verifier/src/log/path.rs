@@ -1,6 +1,7 @@
 //! What the walk writes: instructions, what they changed, where a path comes from.
 
 use super::names::Names;
+use super::precision::Masks;
 use super::state::{FrameText, Known, RegText, Shown};
 use crate::log::LogLevel;
 use crate::reject::RejectKind;
@@ -50,7 +51,8 @@ impl Walk<'_> {
     fn frame_text(&self, number: usize, shown: Shown) -> String {
         let Some(frame) = self.cur.frames.get(number) else { return String::new() };
         let (held, known) = (&*self.cur.held, self.known());
-        FrameText { frame, number: number as u8, shown, held, known }.to_string()
+        let precise = Masks::default();
+        FrameText { frame, number: number as u8, shown, held, precise, known }.to_string()
     }
 
     fn known(&self) -> Known<'_> {
@@ -201,7 +203,7 @@ impl Walk<'_> {
     }
 
     /// The state in hand was there before, so that the loop never ends: what follows the message.
-    pub(crate) fn log_infinite_loop(&mut self, old: &VerifierState) {
+    pub(crate) fn log_infinite_loop(&mut self, old: &VerifierState, precise: Masks) {
         if !self.is_logging() {
             return;
         }
@@ -209,7 +211,8 @@ impl Walk<'_> {
         let (cur, number) = (self.cur_text(), self.cur.cur_idx());
         let Some(frame) = old.frames.get(number) else { return };
         let (held, known) = (&*old.held, self.known());
-        let old = FrameText { frame, number: number as u8, shown: Shown::ALL, held, known };
+        let (number, shown) = (number as u8, Shown::ALL);
+        let old = FrameText { frame, number, shown, held, precise, known };
         self.log_state.behind_message = format!("cur state:{cur}\nold state:{old}\n");
     }
 
@@ -230,6 +233,6 @@ impl Walk<'_> {
     /// A register of the running frame.
     pub(crate) fn reg_text(&self, r: Reg) -> String {
         let (reg, frame) = (self.cur.reg(r), self.cur.cur_idx() as u8);
-        RegText { reg, frame, known: self.known() }.to_string()
+        RegText { reg, is_precise: false, frame, known: self.known() }.to_string()
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Trace<'a> {
 }
 
 /// Registers and stack slots as bit masks.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Masks {
     pub(crate) regs: u16,
     pub(crate) slots: u64,
@@ -77,11 +77,12 @@ impl<'a> Trace<'a> {
         maps: &MapTable,
         state: &VerifierState,
         number: u8,
-        wanted: Masks,
+        (wanted, precise): (Masks, Masks),
     ) {
         let (Some(frame), true) = (state.frame(number), self.log.is_some()) else { return };
         let known = Known { maps, env: self.env };
-        let state = FrameText { frame, number, shown: Shown::ALL, held: &state.held, known };
+        let state =
+            FrameText { frame, number, shown: Shown::ALL, held: &state.held, precise, known };
         self.put(format_args!("mark_precise: frame{number}: parent state {wanted}: {state}\n"));
     }
 
@@ -94,6 +95,9 @@ impl<'a> Trace<'a> {
 
     /// What must be precise in a frame, since it is in a state that covers the one in hand.
     pub(crate) fn propagating(&mut self, frame: u8, wanted: Masks) {
+        if self.log.is_none() {
+            return;
+        }
         let slots = wanted.slots().map(|off| format!("fp{off}"));
         let all: Vec<String> = wanted.regs().chain(slots).collect();
         if !all.is_empty() {

@@ -1,5 +1,6 @@
 //! Registers and stack slots in the notation of 6.18's log (`print_verifier_state`).
 
+use super::precision::Masks;
 use crate::domain::LogNum;
 use crate::env::Env;
 use crate::pre::{MapId, MapTable};
@@ -33,6 +34,8 @@ impl<'a> Known<'a> {
 /// One register as the log shows it.
 pub(crate) struct RegText<'a> {
     pub(crate) reg: &'a RegState,
+    /// Whether a proof depends on its number.
+    pub(crate) is_precise: bool,
     /// Frame whose register it is.
     pub(crate) frame: u8,
     pub(crate) known: Known<'a>,
@@ -60,7 +63,7 @@ impl fmt::Display for RegText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let r = self.reg;
         if r.is_scalar() {
-            if r.precise {
+            if self.is_precise {
                 f.write_str("P")?;
             }
             if let Some(v) = r.num.const_value() {
@@ -174,6 +177,8 @@ pub(crate) struct FrameText<'a> {
     pub(crate) number: u8,
     pub(crate) shown: Shown,
     pub(crate) held: &'a Held,
+    /// Numbers that a proof depends on.
+    pub(crate) precise: Masks,
     pub(crate) known: Known<'a>,
 }
 
@@ -184,7 +189,11 @@ impl FrameText<'_> {
             SlotObject::None | SlotObject::Irq { .. } => {
                 write!(f, " fp-{at}={}", bytes(slot))?;
                 match slot.spill() {
-                    Some(reg) => RegText { reg, frame: self.number, known: self.known }.fmt(f),
+                    Some(reg) => {
+                        let is_precise = self.precise.slots >> (n & 63) & 1 != 0;
+                        let (frame, known) = (self.number, self.known);
+                        RegText { reg, is_precise, frame, known }.fmt(f)
+                    }
                     None => Ok(()),
                 }
             }
@@ -229,10 +238,13 @@ impl fmt::Display for FrameText<'_> {
         if self.number != 0 {
             write!(f, " frame{}:", self.number)?;
         }
-        let text = |reg| RegText { reg, frame: self.number, known: self.known };
+        let text = |n: usize, reg| {
+            let is_precise = self.precise.regs >> (n & 15) & 1 != 0;
+            RegText { reg, is_precise, frame: self.number, known: self.known }
+        };
         for (n, reg) in self.frame.regs.iter().enumerate() {
             if reg.kind != RegKind::NotInit && self.shown.regs >> n & 1 != 0 {
-                write!(f, " R{n}={}", text(reg))?;
+                write!(f, " R{n}={}", text(n, reg))?;
             }
         }
         for (n, slot) in self.frame.stack.iter().enumerate() {

@@ -188,7 +188,6 @@ impl Walk<'_> {
                 Extend::Sign => value.num.sign_extend(size, Width::W64),
             };
         }
-        value.precise = false;
         *self.cur.reg_mut(dst) = value;
     }
 

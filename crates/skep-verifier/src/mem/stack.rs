@@ -344,8 +344,7 @@ impl Walk<'_> {
             return Err(Stop::Bug("no such slot"));
         };
         match stored.filter(|_| is_spill) {
-            Some(mut reg) => {
-                reg.precise = false;
+            Some(reg) => {
                 slot.reg = reg;
                 slot.object = SlotObject::None;
                 for (i, b) in slot.bytes.iter_mut().enumerate() {

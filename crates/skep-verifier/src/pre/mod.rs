@@ -77,7 +77,7 @@ impl Marks {
     /// A `may_goto`.
     pub(crate) const MAY_GOTO: Marks = Marks(8);
     /// Reached otherwise than from the slot before: what the history is counted by.
-    pub(crate) const JUMP_TARGET: Marks = Marks(16);
+    pub(crate) const JUMP_TARGET: Marks = Marks(32);
 
     pub(crate) fn set(&mut self, m: Marks) {
         self.0 |= m.0;

@@ -2,12 +2,15 @@
 //! proofs from the old one depended on.
 
 use super::SlotMasks;
+use super::precision::Places;
 use crate::caps::Rights;
 use crate::pre::Program;
 use crate::state::held::HeldItem;
 use crate::state::{
-    ByteKind, Frame, Held, PacketRange, RegKind, RegState, SlotObject, StackSlot, VerifierState,
+    ByteKind, Frame, Held, PacketRange, Place, RegKind, RegState, SlotObject, StackSlot,
+    VerifierState,
 };
+use core::cell::Cell;
 
 /// How closely states are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +80,10 @@ pub(crate) struct Compare<'a> {
     pub(crate) numbers_exactly: bool,
     /// Slots of the old state that may be read on a path from it.
     pub(crate) reads: SlotMasks,
+    /// Numbers that proofs from the old state depended on.
+    pub(super) precise: &'a Places,
+    /// Where the last comparison with the old state failed.
+    pub(super) witness: &'a Cell<Option<Place>>,
     pub(crate) ids: &'a mut IdMap,
 }
 
@@ -96,18 +103,59 @@ impl Compare<'_> {
         if old.is_speculative && !cur.is_speculative {
             return false;
         }
+        let at = |n: usize| old.frames.get(n + 1).map_or(idx, |f| f.callsite);
+        if let Some(place) = self.witness.get() {
+            // What differed last time most often differs again.
+            self.ids.clear(first_temp_id);
+            if !self.place_covers(old, cur, place, at) {
+                return false;
+            }
+        }
         self.ids.clear(first_temp_id);
         if !self.held_covers(&old.held, &cur.held) {
             return false;
         }
-        let inner = old.frames.iter().skip(1).map(|f| f.callsite).chain([idx]);
-        let frames = old.frames.iter().zip(&cur.frames).enumerate();
-        frames.zip(inner).all(|((n, (o, c)), at)| {
+        old.frames.iter().zip(&cur.frames).enumerate().all(|(n, (o, c))| {
             o.callsite == c.callsite
                 && o.subprog == c.subprog
                 && o.callback == c.callback
-                && self.frame_covers(o, c, self.reads.frame(n), at)
+                && self.frame_covers(o, c, n, at(n))
         })
+    }
+
+    /// Whether a single place is no reason against it.
+    fn place_covers(
+        &mut self,
+        old: &VerifierState,
+        cur: &VerifierState,
+        place: Place,
+        at: impl Fn(usize) -> u32,
+    ) -> bool {
+        let (Place::Reg(f, n) | Place::Slot(f, n)) = place;
+        let (Some(o), Some(c)) = (old.frame(f), cur.frame(f)) else { return true };
+        let (f, n) = (usize::from(f), usize::from(n));
+        let precise = self.precise.masks(f as u8);
+        match place {
+            Place::Reg(..) => {
+                let (Some(o), Some(c)) = (o.regs.get(n), c.regs.get(n)) else { return true };
+                self.live_at(at(f)) >> n & 1 == 0
+                    || self.reg_covers(o, c, precise.regs >> n & 1 != 0)
+            }
+            Place::Slot(..) => {
+                let none = StackSlot::INVALID;
+                let Some(o) = o.stack.get(n) else { return true };
+                self.reads.frame(f) >> n & 1 == 0
+                    || self.slot_covers(
+                        o,
+                        c.stack.get(n).unwrap_or(&none),
+                        precise.slots >> n & 1 != 0,
+                    )
+            }
+        }
+    }
+
+    fn live_at(&self, idx: u32) -> u16 {
+        self.prog.live_before.get(idx as usize).copied().unwrap_or(u16::MAX)
     }
 
     // SOUND: the same is held, under ids that play the same parts.
@@ -124,21 +172,23 @@ impl Compare<'_> {
                 .all(|(o, c)| same(o, c) && self.ids.matches(o.id, c.id))
     }
 
-    fn frame_covers(&mut self, old: &Frame, cur: &Frame, read: u64, at: u32) -> bool {
+    fn frame_covers(&mut self, old: &Frame, cur: &Frame, number: usize, at: u32) -> bool {
         if old.callback_depth > cur.callback_depth {
             return false;
         }
-        let live = self.prog.live_before.get(at as usize).copied().unwrap_or(u16::MAX);
+        let live = self.live_at(at);
+        let precise = self.precise.masks(number as u8);
         for (n, (o, c)) in old.regs.iter().zip(&cur.regs).enumerate() {
             // SOUND: a register that no path from here reads cannot matter.
-            if live & (1 << n) != 0 && !self.reg_covers(o, c) {
+            if live & (1 << n) != 0 && !self.reg_covers(o, c, precise.regs >> n & 1 != 0) {
+                self.witness.set(Some(Place::Reg(number as u8, n as u8)));
                 return false;
             }
         }
-        self.stack_covers(old, cur, read)
+        self.stack_covers(old, cur, number, precise.slots)
     }
 
-    fn reg_covers(&mut self, old: &RegState, cur: &RegState) -> bool {
+    fn reg_covers(&mut self, old: &RegState, cur: &RegState, is_precise: bool) -> bool {
         if self.exact == Exactness::Exact {
             return self.same(old, cur);
         }
@@ -147,7 +197,7 @@ impl Compare<'_> {
             return self.exact == Exactness::Proved || cur.kind == RegKind::NotInit;
         }
         match (old.kind, cur.kind) {
-            (RegKind::Scalar, RegKind::Scalar) => self.scalar_covers(old, cur),
+            (RegKind::Scalar, RegKind::Scalar) => self.scalar_covers(old, cur, is_precise),
             (RegKind::MapValue(a), RegKind::MapValue(b))
             | (RegKind::MapKey(a), RegKind::MapKey(b)) => {
                 a == b
@@ -181,14 +231,14 @@ impl Compare<'_> {
 
     // SOUND: a number that no proof depended on may be any number. One that did must lie within the old bounds, and be
     // linked to what the old one was linked to, since a comparison of one taught the others.
-    fn scalar_covers(&mut self, old: &RegState, cur: &RegState) -> bool {
+    fn scalar_covers(&mut self, old: &RegState, cur: &RegState, is_precise: bool) -> bool {
         if self.numbers_exactly {
             return old.is_shifted == cur.is_shifted
                 && old.off == cur.off
                 && old.num == cur.num
                 && self.ids.matches_scalar(old.id, cur.id);
         }
-        let matters = old.precise || self.exact != Exactness::Proved || !self.rights.bpf_capable;
+        let matters = is_precise || self.exact != Exactness::Proved || !self.rights.bpf_capable;
         if !matters {
             return true;
         }
@@ -198,7 +248,8 @@ impl Compare<'_> {
             && cur.num.is_subset_of(&old.num)
     }
 
-    fn stack_covers(&mut self, old: &Frame, cur: &Frame, read: u64) -> bool {
+    fn stack_covers(&mut self, old: &Frame, cur: &Frame, number: usize, precise: u64) -> bool {
+        let read = self.reads.frame(number);
         if self.exact == Exactness::Exact && old.stack.len() != cur.stack.len() {
             return false;
         }
@@ -209,14 +260,15 @@ impl Compare<'_> {
                 continue;
             }
             let c = cur.stack.get(n).unwrap_or(&none);
-            if !self.slot_covers(o, c) {
+            if !self.slot_covers(o, c, precise >> (n & 63) & 1 != 0) {
+                self.witness.set(Some(Place::Slot(number as u8, n as u8)));
                 return false;
             }
         }
         true
     }
 
-    fn slot_covers(&mut self, old: &StackSlot, cur: &StackSlot) -> bool {
+    fn slot_covers(&mut self, old: &StackSlot, cur: &StackSlot, is_precise: bool) -> bool {
         if self.exact == Exactness::Exact && old.bytes != cur.bytes {
             return false;
         }
@@ -227,7 +279,7 @@ impl Compare<'_> {
                 && self.same(&old.reg, &cur.reg);
         }
         if let (Some(o), Some(c)) = (self.as_scalar(old), self.as_scalar(cur)) {
-            return self.reg_covers(&o, &c);
+            return self.reg_covers(&o, &c, is_precise);
         }
         let mut compares_spill = false;
         for (o, c) in old.bytes.iter().zip(&cur.bytes) {
@@ -257,7 +309,8 @@ impl Compare<'_> {
             }
         }
         !compares_spill
-            || (old.spill_size() == cur.spill_size() && self.reg_covers(&old.reg, &cur.reg))
+            || (old.spill_size() == cur.spill_size()
+                && self.reg_covers(&old.reg, &cur.reg, is_precise))
     }
 
     /// A slot that a whole load reads as a number: a spilled one, or bytes that may be anything.

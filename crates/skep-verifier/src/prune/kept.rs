@@ -1,8 +1,10 @@
 //! The states that are kept at prune points: [`Kept`], a slab with one list for each slot.
 
 use super::loops::Waits;
+use super::precision::Places;
 use super::{SlotMasks, StepId};
-use crate::state::VerifierState;
+use crate::state::{Place, VerifierState};
+use core::cell::Cell;
 
 /// A kept state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -19,6 +21,10 @@ pub(crate) struct KeptState {
     pub(crate) parent: Option<StateId>,
     /// Last instruction before it.
     pub(crate) last: StepId,
+    /// Numbers that a proof depends on.
+    pub(crate) precise: Places,
+    /// What made the last comparison fail.
+    pub(super) witness: Cell<Option<Place>>,
     /// Stack slots overwritten as a whole from there to here.
     pub(crate) written: SlotMasks,
     /// Stack slots that paths from here read before they overwrite them.
@@ -119,6 +125,8 @@ impl Kept {
             idx,
             parent,
             last,
+            precise: Places::default(),
+            witness: Cell::new(None),
             written,
             read: SlotMasks::default(),
             waits: Waits::default(),

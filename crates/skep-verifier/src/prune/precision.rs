@@ -1,24 +1,25 @@
 //! Which numbers a proof depended on, found by walking back along the path (`__mark_chain_precision`).
 //!
 //! A number matters if a branch was decided by it, or an offset, size or result was checked by it. Going back
-//! through the instructions, [`Wanted`] says which registers and slots it came from; kept states on the way get their
+//! through the instructions, [`Places`] says which registers and slots it came from; kept states on the way get their
 //! marks.
 
 use super::history::Step;
+use super::kept::KeptState;
 use super::{History, Kept, LinkSet, StateId, StepId};
 use crate::log::{Masks, Trace};
 use crate::pre::{Marks, Program};
-use crate::state::{MAX_FRAMES, Place, RegState, VerifierState};
+use crate::state::stack::STACK_SLOTS;
+use crate::state::{MAX_FRAMES, Place, RegState, StackSlot};
 use crate::walk::{Res, Walk};
 use skep_abi::insn::{AluOp, AtomicOp, CallTarget, Insn, Reg, Src};
-use std::rc::Rc;
 
 /// R1 to R5.
 const ARGS: u16 = 0x3e;
 
 /// Registers and slots whose numbers matter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Wanted {
+pub(crate) struct Places {
     regs: [u16; MAX_FRAMES],
     slots: [u64; MAX_FRAMES],
 }
@@ -26,7 +27,7 @@ pub(super) struct Wanted {
 /// Going back does not tell where a number came from.
 struct Lost;
 
-impl Wanted {
+impl Places {
     fn is_empty(&self) -> bool {
         self.regs.iter().all(|m| *m == 0) && self.slots.iter().all(|m| *m == 0)
     }
@@ -46,7 +47,7 @@ impl Wanted {
         }
     }
 
-    fn has(&self, place: Place) -> bool {
+    pub(super) fn has(&self, place: Place) -> bool {
         match place {
             Place::Reg(f, r) => {
                 self.regs.get(usize::from(f)).is_some_and(|m| m >> (r & 15) & 1 != 0)
@@ -223,7 +224,7 @@ impl Wanted {
         Ok(())
     }
 
-    fn masks(&self, frame: u8) -> Masks {
+    pub(crate) fn masks(&self, frame: u8) -> Masks {
         let f = usize::from(frame);
         Masks {
             regs: self.regs.get(f).copied().unwrap_or(0),
@@ -232,42 +233,45 @@ impl Wanted {
     }
 
     /// Marks what is wanted in a kept state, and goes on wanting only what was not marked there before.
-    fn mark(&mut self, state: &mut VerifierState, prog: &Program, trace: &mut Trace<'_>) -> bool {
+    fn mark(&mut self, k: &mut KeptState, prog: &Program, trace: &mut Trace<'_>) -> bool {
         let mut changed = false;
-        for f in (0..state.frames.len()).rev() {
-            let (Some(regs), Some(slots)) = (self.regs.get(f).copied(), self.slots.get(f).copied())
+        for (f, frame) in k.state.frames.iter().enumerate().rev() {
+            let masks = (self.regs.get_mut(f), self.slots.get_mut(f));
+            let marks = (k.precise.regs.get_mut(f), k.precise.slots.get_mut(f));
+            let ((Some(regs), Some(slots)), (Some(marked_regs), Some(marked_slots))) =
+                (masks, marks)
             else {
                 continue;
             };
-            let regs = (0u8..16).filter(|r| regs >> r & 1 != 0).map(|r| Place::Reg(f as u8, r));
-            let slots = (0u8..64).filter(|s| slots >> s & 1 != 0).map(|s| Place::Slot(f as u8, s));
-            for place in regs.chain(slots) {
-                match state.at(place) {
-                    Some(r) if r.is_scalar() && !r.precise => {
-                        set_precise(state, place);
-                        changed = true;
-                    }
-                    Some(_) | None => {
-                        self.take(place);
-                    }
+            *regs &= !*marked_regs;
+            for n in bits((*regs).into()) {
+                if !frame.regs.get(n).is_some_and(RegState::is_scalar) {
+                    *regs &= !(1 << n);
                 }
             }
-            trace.parent(&prog.maps, state, f as u8, self.masks(f as u8));
+            *slots &= !*marked_slots;
+            for n in bits(*slots) {
+                if frame.stack.get(n).and_then(StackSlot::scalar_spill).is_none() {
+                    *slots &= !(1 << n);
+                }
+            }
+            *marked_regs |= *regs;
+            *marked_slots |= *slots;
+            changed |= *regs != 0 || *slots != 0;
+            let f = f as u8;
+            trace.parent(&prog.maps, &k.state, f, (self.masks(f), k.precise.masks(f)));
         }
         changed
     }
 }
 
-fn set_precise(state: &mut VerifierState, place: Place) {
-    let reg: Option<&mut RegState> = match place {
-        Place::Reg(f, r) => state.frame_mut(f).and_then(|f| f.regs.get_mut(usize::from(r))),
-        Place::Slot(f, s) => {
-            state.frame_mut(f).and_then(|f| f.stack.get_mut(usize::from(s))).map(|s| &mut s.reg)
-        }
-    };
-    if let Some(reg) = reg {
-        reg.precise = true;
-    }
+/// Numbers of the bits that are set.
+fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let n = mask.trailing_zeros();
+        mask &= mask.wrapping_sub(1);
+        (n < u64::BITS).then_some(n as usize)
+    })
 }
 
 /// The instruction that was executed after one.
@@ -293,7 +297,7 @@ fn walk_back(
     kept: &mut Kept,
     history: &History,
     prog: &Program,
-    mut wanted: Wanted,
+    mut wanted: Places,
     end: PathEnd,
     trace: &mut Trace<'_>,
 ) -> bool {
@@ -307,7 +311,7 @@ fn walk_back(
     trace.segment(depth, idx, first(kept, parent), None);
     loop {
         while let Some(k) = parent.and_then(|id| kept.get_mut(id)).filter(|k| k.last == at) {
-            changed |= wanted.mark(&mut k.state, prog, trace);
+            changed |= wanted.mark(k, prog, trace);
             if wanted.is_empty() {
                 return changed;
             }
@@ -337,24 +341,23 @@ fn mark_all(kept: &mut Kept, from: Option<StateId>, trace: &mut Trace<'_>) -> bo
     let mut changed = false;
     let mut at = from;
     while let Some(k) = at.and_then(|id| kept.get_mut(id)) {
-        for (f, frame) in (0u8..).zip(&mut k.state.frames) {
-            if !frame.values().any(|r| r.is_scalar() && !r.precise) {
-                continue;
-            }
-            let frame = Rc::make_mut(frame);
-            for (n, r) in frame.regs.iter_mut().enumerate() {
-                if r.is_scalar() && !r.precise {
-                    r.precise = true;
-                    trace.forced(f, format_args!("r{n}"));
+        for (f, frame) in k.state.frames.iter().enumerate() {
+            let marks = (k.precise.regs.get_mut(f), k.precise.slots.get_mut(f));
+            let (Some(regs), Some(slots)) = marks else { continue };
+            for (n, r) in frame.regs.iter().enumerate() {
+                if r.is_scalar() && *regs >> n & 1 == 0 {
+                    *regs |= 1 << n;
+                    trace.forced(f as u8, format_args!("r{n}"));
+                    changed = true;
                 }
             }
-            for (n, s) in frame.stack.iter_mut().enumerate() {
-                if s.scalar_spill().is_some_and(|r| !r.precise) {
-                    s.reg.precise = true;
-                    trace.forced(f, format_args!("fp-{}", (n + 1) * 8));
+            for (n, s) in frame.stack.iter().enumerate().take(STACK_SLOTS) {
+                if s.scalar_spill().is_some() && *slots >> n & 1 == 0 {
+                    *slots |= 1 << n;
+                    trace.forced(f as u8, format_args!("fp-{}", (n + 1) * 8));
+                    changed = true;
                 }
             }
-            changed = true;
         }
         at = k.parent;
     }
@@ -379,7 +382,7 @@ impl Walk<'_> {
             return;
         }
         let depth = self.cur.cur_idx() as u8;
-        let mut wanted = Wanted::default();
+        let mut wanted = Places::default();
         wanted.add(place);
         // The last step is the instruction in hand, which has not changed the register yet.
         let last = self.history.before(self.history.last());
@@ -399,19 +402,8 @@ pub(super) fn propagate(
     trace: &mut Trace<'_>,
 ) -> bool {
     let Some(k) = kept.get(from) else { return false };
-    let mut wanted = Wanted::default();
-    for (f, frame) in k.state.frames.iter().enumerate().rev() {
-        let f = f as u8;
-        for (n, r) in (0u8..).zip(&frame.regs) {
-            if r.is_scalar() && r.precise {
-                wanted.add(Place::Reg(f, n));
-            }
-        }
-        for (n, s) in (0u8..).zip(&frame.stack) {
-            if s.scalar_spill().is_some_and(|r| r.precise) {
-                wanted.add(Place::Slot(f, n));
-            }
-        }
+    let wanted = k.precise;
+    for f in (0..k.state.frames.len() as u8).rev() {
         trace.propagating(f, wanted.masks(f));
     }
     if wanted.is_empty() {

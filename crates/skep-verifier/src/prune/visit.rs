@@ -5,12 +5,14 @@ use super::live::propagate_reads;
 use super::loops::{Guess, Return};
 use super::precision::{PathEnd, propagate};
 use super::{SlotMasks, StateId, Visit};
-use crate::log::Trace;
+use crate::domain::Scalar;
+use crate::log::{Masks, Trace};
 use crate::object::depths_differ;
 use crate::pre::Marks;
 use crate::reject::RejectKind;
 use crate::state::{Frame, RegState, VerifierState};
 use crate::walk::{Res, Walk};
+use skep_abi::insn::Size;
 use skep_abi::uapi::BPF_F_TEST_STATE_FREQ;
 use std::rc::Rc;
 
@@ -71,6 +73,8 @@ impl Walk<'_> {
             exact,
             numbers_exactly: self.compares_exactly,
             reads,
+            precise: &k.precise,
+            witness: &k.witness,
             ids: &mut self.id_map,
         };
         compare.covers(&k.state, &self.cur, k.idx, first_temp)
@@ -114,9 +118,9 @@ impl Walk<'_> {
                     return Ok(Found::Covered { by: id, how: How::ClosesLoop });
                 }
                 if may_spin && self.covers(id, Exactness::Exact) {
-                    let old = self.kept.get(id).map(|k| k.state.clone());
-                    if let Some(old) = old {
-                        self.log_infinite_loop(&old);
+                    let old = self.kept.get(id).map(|k| (k.state.clone(), k.precise));
+                    if let Some((old, precise)) = old {
+                        self.log_infinite_loop(&old, precise.masks(old.cur_idx() as u8));
                     }
                     return Err(RejectKind::InfiniteLoop { at: self.idx }.into());
                 }
@@ -178,13 +182,6 @@ impl Walk<'_> {
     fn keep(&mut self) {
         self.kept.last_jumps = self.jumps_processed;
         self.kept.last_insns = self.processed;
-        for frame in &mut self.cur.frames {
-            if frame.values().any(|r| r.precise) {
-                for r in Rc::make_mut(frame).values_mut() {
-                    r.precise = false;
-                }
-            }
-        }
         let mut state = self.cur.clone();
         self.drop_single_ids(&mut state);
         self.history.restart_count();
@@ -287,8 +284,9 @@ impl Walk<'_> {
                 && k.state.frames.iter().zip(&state.frames).all(|(a, b)| a.callsite == b.callsite)
         });
         let Some(previous) = previous else { return };
-        for (old, cur) in previous.state.frames.iter().zip(&mut state.frames) {
-            widen_frame(old, cur);
+        let frames = previous.state.frames.iter().zip(&mut state.frames);
+        for (f, (old, cur)) in (0u8..).zip(frames) {
+            widen_frame(old, cur, previous.precise.masks(f));
         }
     }
 }
@@ -296,37 +294,43 @@ impl Walk<'_> {
 fn must_widen(old: &RegState, cur: &RegState) -> bool {
     old.is_scalar()
         && cur.is_scalar()
-        && !old.precise
-        && !cur.precise
         && (old.num != cur.num
             || old.is_shifted != cur.is_shifted
             || (old.id == 0) != (cur.id == 0))
 }
 
-fn widen_frame(old: &Frame, cur: &mut Rc<Frame>) {
-    let regs = old.regs.iter().zip(&cur.regs).any(|(o, c)| must_widen(o, c));
-    let pairs = |o: &Frame, c: &Frame, n: usize| {
-        let (o, c) = (o.stack.get(n)?.scalar_spill()?, c.stack.get(n)?.scalar_spill()?);
-        Some(must_widen(o, c))
-    };
-    let slots = (0..cur.stack.len()).any(|n| pairs(old, cur, n) == Some(true));
-    if !regs && !slots {
+/// Makes numbers of a frame unknown that are others than in the old one, but those that a proof depends on.
+fn widen_frame(old: &Frame, cur: &mut Rc<Frame>, precise: Masks) {
+    let is_free = |mask: u64, n: usize| mask >> (n & 63) & 1 == 0;
+    let regs = old.regs.iter().zip(&cur.regs).enumerate();
+    let regs = regs.filter(|(n, (o, c))| is_free(precise.regs.into(), *n) && must_widen(o, c));
+    let regs = regs.fold(0u64, |mask, (n, _)| mask | 1 << n);
+    let slots = old.stack.iter().zip(&cur.stack).enumerate();
+    let slots = slots.filter(|(n, (o, c))| {
+        let numbers = o.scalar_spill().zip(c.scalar_spill());
+        is_free(precise.slots, *n) && numbers.is_some_and(|(o, c)| must_widen(o, c))
+    });
+    let slots = slots.fold(0u64, |mask, (n, _)| mask | 1 << (n & 63));
+    if regs == 0 && slots == 0 {
         return;
     }
     let frame = Rc::make_mut(cur);
-    for (o, c) in old.regs.iter().zip(&mut frame.regs) {
-        if must_widen(o, c) {
+    for (n, c) in frame.regs.iter_mut().enumerate() {
+        if !is_free(regs, n) {
             *c = RegState::UNKNOWN;
         }
     }
-    for (o, c) in old.stack.iter().zip(&mut frame.stack) {
-        let widen = match (o.scalar_spill(), c.scalar_spill()) {
-            (Some(o), Some(c)) => must_widen(o, c),
-            (Some(_) | None, _) => false,
-        };
-        // Only whole spills: the upper bytes of a narrow one say more than "unknown".
-        if widen && c.spill_size() == 8 {
-            c.reg = RegState::UNKNOWN;
+    for (n, c) in frame.stack.iter_mut().enumerate() {
+        if !is_free(slots, n) {
+            // What a narrow spill holds has no more bits than were spilled.
+            let size = match c.spill_size() {
+                8 => Size::DW,
+                4 => Size::W,
+                2 => Size::H,
+                1 => Size::B,
+                _ => continue,
+            };
+            c.reg = RegState::scalar(Scalar::UNKNOWN.truncate(size));
         }
     }
 }

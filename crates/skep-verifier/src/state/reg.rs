@@ -160,8 +160,6 @@ pub(crate) struct RegState {
     pub(crate) dynptr_id: u32,
     /// Of a scalar with an id: it is the others plus `off` (`BPF_ADD_CONST`).
     pub(crate) is_shifted: bool,
-    /// Of a scalar: some proof depends on its bounds, so that states may differ in it only inwards.
-    pub(crate) precise: bool,
     /// The number; of a pointer, the variable part of its offset.
     pub(crate) num: Scalar,
 }
@@ -176,7 +174,6 @@ impl RegState {
         ref_id: 0,
         dynptr_id: 0,
         is_shifted: false,
-        precise: false,
         num: Scalar::UNKNOWN,
     };
 
