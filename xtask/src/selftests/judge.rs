@@ -17,7 +17,7 @@ pub(super) enum Class {
     Unsupported,
     /// Skep contradicts itself or panics.
     Bug,
-    /// It could not be put before the kernel.
+    /// It could not be put before the kernel, and no test says what would be right.
     NotAsked,
 }
 
@@ -89,6 +89,7 @@ pub(super) struct Line {
     pub(super) source: Source,
     pub(super) mode: Mode,
     pub(super) file: String,
+    pub(super) by: Judge,
     pub(super) class: Class,
     pub(super) details: Vec<(Detail, String)>,
     pub(super) messages: Messages,
@@ -100,15 +101,36 @@ pub(super) struct Line {
     pub(super) here: ours::Answer,
 }
 
+/// Whose verdict Skep's is compared with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Judge {
+    /// The live kernel's.
+    Kernel,
+    /// What the test expects, where the live kernel cannot be asked.
+    Test,
+    /// Nobody's.
+    Nobody,
+}
+
 /// Compares.
-pub(super) fn judge(case: &Case, kernel: native::Answer, here: ours::Answer) -> Line {
-    let class = class(&kernel, &here);
+pub(super) fn judge(case: &Case, mut kernel: native::Answer, here: ours::Answer) -> Line {
+    const EPERM: i32 = 1;
+    let is_refused = kernel.errno == EPERM && kernel.log.trim().is_empty();
+    if is_refused && case.mode == Mode::Privileged {
+        // All capabilities are there, so it is the machine that allows no program of this kind.
+        kernel.not_asked.get_or_insert_with(|| "EPERM before verification".to_owned());
+    }
+    let (by, accepts) = match (&kernel.not_asked, case.expect.accepted) {
+        (None, _) => (Judge::Kernel, kernel.errno == 0),
+        (Some(_), Some(accepted)) => (Judge::Test, accepted),
+        (Some(_), None) => (Judge::Nobody, false),
+    };
+    let class = class(by, accepts, &here.verdict);
     let mut details = Vec::new();
     let mut messages = Messages::default();
-    let mut runs = 0;
-    let as_expected = case.expect.accepted == Some(kernel.errno == 0);
-    if class != Class::NotAsked && as_expected && !case.expect.messages.is_empty() {
-        messages.expected = first_missing(&case.expect.messages, &kernel.log).is_none();
+    if by != Judge::Nobody && case.expect.accepted == Some(accepts) {
+        messages.expected = !case.expect.messages.is_empty()
+            && (by == Judge::Test || first_missing(&case.expect.messages, &kernel.log).is_none());
     }
     if messages.expected {
         let missing = first_missing(&case.expect.messages, &here.log);
@@ -119,46 +141,63 @@ pub(super) fn judge(case: &Case, kernel: native::Answer, here: ours::Answer) -> 
             details.push((Detail::Message, format!("not as expected: {}", missing.text)));
         }
     }
-    if class == Class::Agree {
-        if let ours::Verdict::Rejected(errno) = here.verdict {
-            if errno != kernel.errno {
-                details.push((Detail::Errno, format!("{errno} here, {} there", kernel.errno)));
-            }
-            let (a, b) = (last_line(&here.log), last_line(&kernel.log));
-            if a != b {
-                details.push((Detail::Line, format!("'{a}' here, '{b}' there")));
-            }
+    if class == Class::Agree
+        && by == Judge::Kernel
+        && let ours::Verdict::Rejected(errno) = here.verdict
+    {
+        if errno != kernel.errno {
+            details.push((Detail::Errno, format!("{errno} here, {} there", kernel.errno)));
         }
-        for ((want, there), here) in case.expect.runs.iter().zip(&kernel.runs).zip(&here.runs) {
-            let Ok(there) = there else { continue };
-            runs += usize::from(!matches!(here, Err(ours::NoResult::NotRun(_))));
-            match here {
-                Ok(here) if want.retval.is_none() || here == there => {}
-                Ok(here) => {
-                    details.push((Detail::Retval, format!("{here} here, {there} there")));
-                }
-                Err(ours::NoResult::NotRun(why)) => details.push((Detail::NotRun, why.clone())),
-                Err(ours::NoResult::Trap(trap)) => {
-                    details.push((Detail::Retval, format!("TRAP: {trap}; {there} there")));
-                }
-            }
+        let (a, b) = (last_line(&here.log), last_line(&kernel.log));
+        if a != b {
+            details.push((Detail::Line, format!("'{a}' here, '{b}' there")));
         }
     }
+    let runs = match class {
+        Class::Agree => compare_runs(case, by, &kernel, &here, &mut details),
+        _ => 0,
+    };
     let (id, file) = (case.id(), case.file.clone());
     let (source, mode) = (case.source, case.mode);
-    Line { id, source, mode, file, class, details, messages, runs, known: None, kernel, here }
+    Line { id, source, mode, file, by, class, details, messages, runs, known: None, kernel, here }
 }
 
-fn class(kernel: &native::Answer, here: &ours::Answer) -> Class {
-    if kernel.not_asked.is_some() {
-        return Class::NotAsked;
+/// How many runs were compared.
+fn compare_runs(
+    case: &Case,
+    by: Judge,
+    kernel: &native::Answer,
+    here: &ours::Answer,
+    details: &mut Vec<(Detail, String)>,
+) -> usize {
+    let mut runs = 0;
+    for (i, (want, here)) in case.expect.runs.iter().zip(&here.runs).enumerate() {
+        let there = match (by, kernel.runs.get(i)) {
+            (Judge::Kernel, Some(Ok(there))) => Some(*there),
+            (Judge::Kernel, _) => continue,
+            (Judge::Test | Judge::Nobody, _) => want.retval,
+        };
+        runs += usize::from(!matches!(here, Err(ours::NoResult::NotRun(_))));
+        match here {
+            Ok(here) if want.retval.is_none() || Some(*here) == there => {}
+            Ok(here) => details.push((Detail::Retval, format!("{here} here, {there:?} there"))),
+            Err(ours::NoResult::NotRun(why)) => details.push((Detail::NotRun, why.clone())),
+            Err(ours::NoResult::Trap(trap)) => {
+                details.push((Detail::Retval, format!("TRAP: {trap}; {there:?} there")));
+            }
+        }
     }
-    match (&here.verdict, kernel.errno) {
-        (ours::Verdict::Bug(_), _) => Class::Bug,
-        (ours::Verdict::Unsupported(_), _) => Class::Unsupported,
-        (ours::Verdict::Accepted, 0) | (ours::Verdict::Rejected(_), 1..) => Class::Agree,
-        (ours::Verdict::Accepted, _) => Class::UnsafeAccept,
-        (ours::Verdict::Rejected(_), _) => Class::FalseReject,
+    runs
+}
+
+fn class(by: Judge, accepts: bool, here: &ours::Verdict) -> Class {
+    match (by, here, accepts) {
+        (Judge::Nobody, ..) => Class::NotAsked,
+        (_, ours::Verdict::Bug(_), _) => Class::Bug,
+        (_, ours::Verdict::Unsupported(_), _) => Class::Unsupported,
+        (_, ours::Verdict::Accepted, true) | (_, ours::Verdict::Rejected(_), false) => Class::Agree,
+        (_, ours::Verdict::Accepted, false) => Class::UnsafeAccept,
+        (_, ours::Verdict::Rejected(_), true) => Class::FalseReject,
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::input::{Mode, Source};
-use super::judge::{Class, Detail, Line, last_line};
+use super::judge::{Class, Detail, Judge, Line, last_line};
 use super::known::is_unexplained;
 use super::ours::Verdict;
 use super::programs::NotLoadable;
@@ -15,6 +15,7 @@ use super::programs::NotLoadable;
 #[derive(Clone, Default)]
 struct Counts {
     cases: usize,
+    by_test: usize,
     classes: [usize; Class::ALL.len()],
     details: [usize; Detail::ALL.len()],
     expected_messages: usize,
@@ -28,6 +29,7 @@ impl Counts {
         let mut counts = Counts::default();
         for line in lines {
             counts.cases += 1;
+            counts.by_test += usize::from(line.by == Judge::Test);
             for (count, class) in counts.classes.iter_mut().zip(Class::ALL) {
                 *count += usize::from(line.class == class);
             }
@@ -51,13 +53,14 @@ impl Counts {
     }
 
     fn row(&self, name: &str) -> String {
-        let asked = self.cases - self.class(Class::NotAsked);
+        let judged = self.cases - self.class(Class::NotAsked);
         let agree = self.class(Class::Agree);
-        let share = if asked == 0 { 100.0 } else { agree as f64 * 100.0 / asked as f64 };
+        let share = if judged == 0 { 100.0 } else { agree as f64 * 100.0 / judged as f64 };
         format!(
-            "{name:<26} {:>6} {:>6} {:>6} {share:>6.1}% {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>7} {:>6} {:>7}",
+            "{name:<26} {:>6} {:>6} {:>6} {:>6} {share:>6.1}% {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>7} {:>6} {:>7}",
             self.cases,
-            asked,
+            judged - self.by_test,
+            self.by_test,
             agree,
             self.class(Class::UnsafeAccept),
             self.class(Class::FalseReject),
@@ -75,10 +78,11 @@ impl Counts {
 
 fn header() -> String {
     format!(
-        "{:<26} {:>6} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>6} {:>7}",
+        "{:<26} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>6} {:>7}",
         "",
         "cases",
-        "asked",
+        "kernel",
+        "test",
         "agree",
         "",
         "unsafe",
@@ -168,6 +172,7 @@ pub(super) fn list(lines: &[Line], kind: &str) -> String {
 
 fn there(line: &Line) -> String {
     match (&line.kernel.not_asked, line.kernel.errno) {
+        (Some(reason), _) if line.by == Judge::Test => format!("not asked ({reason}); by the test"),
         (Some(reason), _) => format!("not asked: {reason}"),
         (None, 0) => "accepted".to_owned(),
         (None, errno) => format!("errno {errno}: {}", last_line(&line.kernel.log)),
@@ -210,7 +215,8 @@ pub(super) fn not_loadable(list: &[NotLoadable]) -> String {
 /// Time and instructions of programs that both judged alike.
 pub(super) fn times(lines: &[Line]) -> String {
     let mut out = String::new();
-    let timed: Vec<&Line> = lines.iter().filter(|l| l.class == Class::Agree).collect();
+    let timed: Vec<&Line> =
+        lines.iter().filter(|l| l.class == Class::Agree && l.by == Judge::Kernel).collect();
     let kernel_us: u64 = timed.iter().map(|l| l.kernel.time_us).sum();
     let here_us: f64 = timed.iter().map(|l| l.here.time.as_secs_f64() * 1e6).sum();
     let _ = writeln!(
@@ -267,6 +273,7 @@ pub(super) fn json(lines: &[Line], not_loadable: &[NotLoadable]) -> Value {
                 "source": l.source.text(),
                 "mode": l.mode.text(),
                 "class": l.class.text(),
+                "by_test": l.by == Judge::Test,
                 "details": details,
                 "known": l.known,
                 "message_expected": l.messages.expected,
