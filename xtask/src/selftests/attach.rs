@@ -10,6 +10,7 @@ use skep_elf::{AttachTarget, ProgramDef};
 /// Why it cannot be loaded alone.
 pub(super) fn resolve(kernel: &Btf, def: &ProgramDef) -> Result<u32, String> {
     match def.prog_type {
+        BPF_PROG_TYPE_UNSPEC => Err("its section's name says no program type".to_owned()),
         BPF_PROG_TYPE_STRUCT_OPS if def.attach_btf_id == 0 => {
             Err("no struct_ops map of a type that the kernel has refers to it".to_owned())
         }
