@@ -26,8 +26,9 @@ pub use prog::{
     KernelObjects, LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats,
 };
 pub use reject::{
-    BtfReject, Bug, DecodeText, HeldReject, HelperReject, KfuncReject, Leaks, ObjectReject,
-    OffText, ProgReject, RangeText, Reject, RejectKind, SpecReject, VerifyError, WrongObject,
+    BtfReject, Bug, DecodeText, FieldReject, HeldReject, HelperReject, KfuncReject, KptrText,
+    Leaks, ObjectReject, OffText, ProgReject, RangeText, Reject, RejectKind, SpecReject,
+    VerifyError, WrongObject,
 };
 pub use state::TypeText;
 

@@ -4,6 +4,7 @@
 //! a path cannot go on. Neighbours: `insn/`, `mem/` and `call/` say what an instruction does to the state,
 //! `prune/` when a path may end early.
 
+use crate::call::FnUse;
 use crate::caps::Rights;
 use crate::env::{Env, ProgTypeProps};
 use crate::insn::{AluGuard, TailMap};
@@ -91,6 +92,8 @@ pub(crate) enum Access {
     Object,
     /// An object that may be gone: faults are caught, and what faults reads as zero.
     Probe,
+    /// The arena.
+    Arena,
     /// Plain memory.
     Plain,
 }
@@ -132,6 +135,10 @@ pub(crate) struct Walk<'a> {
     stack_used: Vec<Cell<u32>>,
     /// The same, as far as others than spills and fills around calls use them.
     stack_kept: Vec<Cell<u32>>,
+    /// What each function is used as.
+    pub(crate) fn_uses: Vec<FnUse>,
+    /// The exception callback is still to be walked.
+    exception_cb_left: bool,
     pub(crate) kept: Kept,
     pending: Vec<Pending>,
     id_gen: u32,
@@ -159,6 +166,13 @@ impl<'a> Walk<'a> {
         let mut main = Frame::new(0, u32::MAX, RegState::pointer(RegKind::Stack(0)));
         main.regs[Reg::R1.index()] = RegState::pointer(RegKind::Ctx);
         let len = prog.insns.len();
+        let in_sleepable = prog.is_sleepable;
+        let mut fn_uses = vec![FnUse::default(); prog.subprogs.len()];
+        let exception_cb = prog.exception_cb.and_then(|n| fn_uses.get_mut(usize::from(n)));
+        let exception_cb_left = exception_cb.is_some();
+        if let Some(f) = exception_cb {
+            *f = FnUse { is_callback: true, is_later: true };
+        }
         let stack_used = vec![Cell::new(0); prog.subprogs.len()];
         let stack_kept = stack_used.clone();
         Walk {
@@ -173,7 +187,7 @@ impl<'a> Walk<'a> {
                 is_speculative: false,
                 may_goto_depth: 0,
                 callback_unroll_depth: 0,
-                in_sleepable: false,
+                in_sleepable,
             },
             parent: None,
             history: History::default(),
@@ -182,6 +196,8 @@ impl<'a> Walk<'a> {
             facts: vec![SlotFacts::default(); len],
             stack_used,
             stack_kept,
+            fn_uses,
+            exception_cb_left,
             kept: Kept::new(len),
             pending: Vec::new(),
             id_gen: 0,
@@ -269,6 +285,13 @@ impl<'a> Walk<'a> {
                 Flow::End => {
                     self.log_all_changed();
                     self.finish_path();
+                    if self.next_path() {
+                        continue;
+                    }
+                    if !core::mem::take(&mut self.exception_cb_left) {
+                        return Ok(());
+                    }
+                    self.enter_exception_callback()?;
                     if !self.next_path() {
                         return Ok(());
                     }
@@ -357,8 +380,8 @@ impl<'a> Walk<'a> {
             Insn::MovSx { width, from, dst, src } => self.exec_movsx(width, from, dst, src)?,
             Insn::Neg { width, dst } => self.exec_neg(width, dst)?,
             Insn::Endian { op, size, dst } => self.exec_endian(op, size, dst)?,
-            Insn::AddrSpaceCast { .. } => {
-                return Err(unsupported("addr_space_cast (arena pointers)"));
+            Insn::AddrSpaceCast { dst, src, dst_as, src_as } => {
+                self.exec_addr_space_cast(dst, src, dst_as, src_as)?;
             }
             Insn::LdImm64 { dst, imm } => self.exec_ld_imm64(dst, imm)?,
             Insn::Imm64Hi => return Err(Stop::Bug("the walk reached the second half of ld_imm64")),
@@ -387,6 +410,9 @@ impl<'a> Walk<'a> {
             }
             Insn::Call(target) => {
                 self.jumps_processed += 1;
+                if let CallTarget::Helper(id) = target {
+                    self.check_helper_in_lock(id)?;
+                }
                 return match target {
                     CallTarget::Helper(id) => self.exec_helper(id),
                     CallTarget::Local(off) => self.exec_call(off),
@@ -449,6 +475,24 @@ impl<'a> Walk<'a> {
         let (log_mark, cycle) = (self.log.mark(), Some(cycle));
         let from = idx;
         self.pending.push(Pending { state, parent, history, written, idx, from, log_mark, cycle });
+    }
+
+    /// Puts a path aside that starts anew: nothing of the one in hand leads to it.
+    pub(crate) fn push_fresh_path(&mut self, idx: u32, state: VerifierState) -> Res<()> {
+        if self.pending.len() >= MAX_PENDING {
+            return Err(RejectKind::TooManyPending { count: self.pending.len() }.into());
+        }
+        self.pending.push(Pending {
+            state,
+            parent: None,
+            history: self.history.mark_start(),
+            written: SlotMasks::default(),
+            idx,
+            from: self.idx,
+            log_mark: self.log.mark(),
+            cycle: None,
+        });
+        Ok(())
     }
 
     fn next_path(&mut self) -> bool {

@@ -9,6 +9,7 @@ use crate::mem::{Align, Exact, HelperMem, RawFill, ZeroSize, check_alignment};
 use crate::object::DynptrInfo;
 use crate::pre::MapId;
 use crate::reject::{HelperReject, RejectKind};
+use crate::state::ptr::BtfType;
 use crate::state::{RegKind, RegState};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
@@ -17,6 +18,7 @@ use skep_abi::uapi::{
     BPF_MAP_TYPE_BLOOM_FILTER, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_SOCKHASH,
     BPF_MAP_TYPE_SOCKMAP,
 };
+use skep_btf::fields::{Field, FieldKind};
 
 /// Memory sizes that helpers are given stay below this (`BPF_MAX_VAR_SIZ`).
 const MAX_VAR_SIZE: u64 = 1 << 29;
@@ -26,6 +28,10 @@ const MAX_VAR_SIZE: u64 = 1 << 29;
 pub(crate) struct CallArgs {
     /// The map argument.
     pub(crate) map: Option<MapId>,
+    /// Which lookup the map came from, if it was found in a map.
+    pub(crate) map_uid: u32,
+    /// The member that `bpf_kptr_xchg` changes, and what it leads to.
+    pub(crate) kptr: Option<(Field, BtfType)>,
     /// The map argument's key, where it is a known number.
     pub(crate) const_key: Option<u64>,
     /// The callback.
@@ -141,7 +147,11 @@ impl Walk<'_> {
             | ArgType::Mem(_) => Ok(None),
             ArgType::ConstMap => {
                 if let RegKind::Map(id) = reg.kind {
-                    call.map = Some(id);
+                    if let Some(timer) = call.map {
+                        let (timer, map) = ((timer, call.map_uid), (id, reg.map_uid));
+                        self.check_field_map(FieldKind::Timer, timer, map)?;
+                    }
+                    (call.map, call.map_uid) = (Some(id), reg.map_uid);
                 }
                 Ok(None)
             }
@@ -196,7 +206,7 @@ impl Walk<'_> {
                 Ok(None)
             }
             ArgType::SpinLock => self.check_spin_lock_arg(proto, r).map(|()| None),
-            ArgType::Timer => self.check_timer_arg(proto, r, call).map(|()| None),
+            ArgType::Timer => self.check_timer_arg(r, call).map(|()| None),
             ArgType::KptrDest => self.check_kptr_dest_arg(r, call).map(|()| None),
             ArgType::Dynptr(how) => self.check_dynptr_arg(r, how, call).map(|()| None),
         }

@@ -40,7 +40,8 @@ impl<'a> Walk<'a> {
         self.check_helper_rules(proto, &args)?;
         if proto.callback != Callback::None {
             let callback = args.callback.ok_or(Stop::Bug("a callback helper without callback"))?;
-            self.schedule_callback(proto.callback, callback, args.map)?;
+            let map = args.map.map(|m| (m, args.map_uid));
+            self.schedule_callback(proto.callback, callback, map)?;
         }
         let changes_packet = proto.changes_pkt_data || is_packet_write(proto, &args);
         self.mark_caller_saved_lost();

@@ -12,6 +12,7 @@ mod rules;
 mod special;
 mod subprog;
 
+pub(crate) use callback::{FnUse, LaterMay};
 pub(crate) use kfunc::{KfuncCall, Special};
 
 use crate::state::RegState;

@@ -3,7 +3,7 @@
 use super::args::CallArgs;
 use crate::domain::{Range, Scalar};
 use crate::env::{Callback, HelperProto, RefEffect, RetType, SockRet};
-use crate::pre::MapId;
+use crate::pre::{MapId, has_lock};
 use crate::state::{PtrFlags, RegKind, RegState, SockKind};
 use crate::walk::{Res, Stop, Walk, unsupported};
 use skep_abi::insn::Reg;
@@ -25,6 +25,12 @@ impl Walk<'_> {
             (ret.id, ret.ref_id) = (id, id);
         } else if proto.refs == RefEffect::Passes {
             ret.ref_id = args.ref_id;
+        }
+        if let RegKind::MapValue(map) = ret.kind {
+            ret.map_uid = args.map_uid;
+            if !ret.may_be_null() && has_lock(&self.map(map)?.fields) {
+                ret.id = self.new_id();
+            }
         }
         *self.cur.reg_mut(Reg::R0) = ret;
         Ok(())
@@ -75,6 +81,10 @@ impl Walk<'_> {
             RetType::RingbufMemOrNull => {
                 or_null(self, RegKind::Mem(args.alloc_size), PtrFlags::RINGBUF)
             }
+            RetType::KptrOrNull => {
+                let (field, ty) = args.kptr.as_ref().ok_or(Stop::Bug("no place for a pointer"))?;
+                self.exchanged_kptr(field, *ty)
+            }
             RetType::DynptrMemOrNull => {
                 let dynptr_id = args.dynptr.map_or(0, |of| of.id);
                 RegState { dynptr_id, ..or_null(self, RegKind::Mem(args.alloc_size), none) }
@@ -83,8 +93,7 @@ impl Walk<'_> {
             | RetType::PercpuOrNull
             | RetType::Btf(_)
             | RetType::BtfTrusted(_)
-            | RetType::BtfOrNull(_)
-            | RetType::KptrOrNull => self.returned_object(proto, args)?,
+            | RetType::BtfOrNull(_) => self.returned_object(proto, args)?,
         })
     }
 

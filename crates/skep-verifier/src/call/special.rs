@@ -9,9 +9,10 @@ use crate::reject::{HeldReject, ObjectReject};
 use crate::state::held::HeldKind;
 use crate::state::ptr::DynptrKind;
 use crate::state::{RegKind, RegState};
-use crate::walk::{Res, Walk, unsupported};
+use crate::walk::{Res, Stop, Walk, unsupported};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::BPF_FUNC_spin_lock;
+use skep_btf::fields::FieldKind;
 
 impl Walk<'_> {
     /// A spin lock is taken or given back (`process_spin_lock`).
@@ -30,18 +31,19 @@ impl Walk<'_> {
     }
 
     /// A timer in a map value (`process_timer_func`).
-    pub(super) fn check_timer_arg(
-        &mut self,
-        proto: &HelperProto,
-        _r: Reg,
-        _call: &mut CallArgs,
-    ) -> Res<()> {
-        Err(unsupported(format!("timers (bpf_{})", proto.name)))
+    pub(super) fn check_timer_arg(&mut self, r: Reg, call: &mut CallArgs) -> Res<()> {
+        let (map, map_uid) = self.check_map_field(r, FieldKind::Timer)?;
+        (call.map, call.map_uid) = (Some(map), map_uid);
+        Ok(())
     }
 
     /// A kernel pointer's place (`process_kptr_func`).
-    pub(super) fn check_kptr_dest_arg(&mut self, _r: Reg, _call: &mut CallArgs) -> Res<()> {
-        Err(unsupported("kernel pointers in maps (bpf_kptr_xchg)"))
+    pub(super) fn check_kptr_dest_arg(&mut self, r: Reg, call: &mut CallArgs) -> Res<()> {
+        call.kptr = Some(self.check_kptr_place(r)?);
+        if let RegKind::MapValue(map) = self.cur.reg(r).kind {
+            call.map = Some(map);
+        }
+        Ok(())
     }
 
     /// A dynptr is made, used or given back (`process_dynptr_func`).
@@ -81,10 +83,14 @@ impl Walk<'_> {
     pub(super) fn check_arg_btf(
         &self,
         proto: &HelperProto,
-        _arg: ArgType,
-        _r: Reg,
-        _call: &CallArgs,
+        arg: ArgType,
+        r: Reg,
+        call: &CallArgs,
     ) -> Res<()> {
+        if arg == ArgType::KptrSource {
+            let (field, ty) = call.kptr.as_ref().ok_or(Stop::Bug("no place for a pointer"))?;
+            return self.check_kptr_type(field, *ty, r);
+        }
         Err(unsupported(format!("kernel objects as arguments (bpf_{})", proto.name)))
     }
 
@@ -93,6 +99,7 @@ impl Walk<'_> {
         let is_null = call.release.is_some_and(|r| self.cur.reg(r).is_null());
         let is_released = match call.dynptr {
             Some(of) => self.mark_dynptr_released(of.ref_id),
+            None if call.kptr.is_some() => is_null || self.mark_kptr_given(call.ref_id),
             None => is_null || self.mark_released(call.ref_id),
         };
         if is_released {

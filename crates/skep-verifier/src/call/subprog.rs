@@ -47,7 +47,10 @@ impl Walk<'_> {
     pub(crate) fn exec_exit(&mut self) -> Res<Flow> {
         self.check_nothing_held(Leaving::Exit)?;
         if self.cur.cur_idx() == 0 {
-            self.check_return()?;
+            match self.cur.cur().callback {
+                Some(later) => self.check_later_return(later.ret_range)?,
+                None => self.check_return()?,
+            }
             return Ok(Flow::End);
         }
         self.leave_function()
@@ -91,13 +94,18 @@ impl Walk<'_> {
 
     /// R0 at the end of the program (`check_return_code`).
     fn check_return(&mut self) -> Res<()> {
+        self.check_return_in(Reg::R0)
+    }
+
+    /// The program's result, in R0 at its end or with an exception in R1.
+    pub(crate) fn check_return_in(&mut self, r: Reg) -> Res<()> {
         let rule = self.prog.attach.ret;
         if rule == ReturnRule::Void {
             return Ok(());
         }
-        self.check_readable(Reg::R0)?;
-        if self.is_secret(Reg::R0) {
-            return Err(RejectKind::LeakReturn { reg: 0 }.into());
+        self.check_readable(r)?;
+        if self.is_secret(r) {
+            return Err(RejectKind::LeakReturn { reg: r.num() }.into());
         }
         let range = match rule {
             ReturnRule::Props => self.props.ret_range,
@@ -106,11 +114,11 @@ impl Walk<'_> {
             ReturnRule::Range32(min, max) => Some((min.into(), max.into())),
         };
         let Some((min, max)) = range else { return Ok(()) };
-        let r0 = *self.cur.reg(Reg::R0);
+        let r0 = *self.cur.reg(r);
         if !r0.is_scalar() {
-            return Err(RejectKind::ReturnNotScalar { ty: r0.type_text() }.into());
+            return Err(RejectKind::ReturnNotScalar { reg: r.num(), ty: r0.type_text() }.into());
         }
-        self.mark_precise(Reg::R0)?;
+        self.mark_precise(r)?;
         let is_inside = match rule {
             // SOUND: only the low half is looked at by who called.
             ReturnRule::Range32(min, max) => r0.num.s32.min >= min && r0.num.s32.max <= max,
@@ -120,7 +128,7 @@ impl Walk<'_> {
         };
         if !is_inside {
             let range = RangeText::new(&r0.num, min, max);
-            return Err(RejectKind::ReturnRange { range }.into());
+            return Err(RejectKind::ReturnRange { reg: r.num(), range }.into());
         }
         Ok(())
     }

@@ -246,7 +246,7 @@ pub(super) fn advise(kind: &RejectKind, registers: &[RegisterFact]) -> Option<Ad
         RejectKind::MapWriteForbidden { .. } | RejectKind::MapReadOnly {} => Advice::WriteElsewhere,
         RejectKind::MapReadForbidden { .. } => Advice::ReadElsewhere,
         RejectKind::CtxAccess { .. } => Advice::ContextMember,
-        RejectKind::CallbackRange { range } | RejectKind::ReturnRange { range } => {
+        RejectKind::CallbackRange { range } | RejectKind::ReturnRange { range, .. } => {
             let (min, max) = range.wanted();
             Advice::Return { min, max }
         }

@@ -1,10 +1,12 @@
 //! Arithmetic on numbers, moves and 64-bit immediates.
 
 use crate::domain::Scalar;
+use crate::pre::MapId;
 use crate::reject::RejectKind;
 use crate::state::{RegKind, RegState};
 use crate::walk::{Res, Stop, Walk, unsupported};
 use skep_abi::insn::{AluOp, EndianOp, Imm64, Reg, Size, Src, Width};
+use skep_abi::uapi::BPF_MAP_TYPE_ARENA;
 
 /// The operator as messages show it (`bpf_alu_string`).
 pub(super) fn op_text(op: AluOp) -> &'static str {
@@ -48,6 +50,11 @@ impl Walk<'_> {
             Src::Reg(r) => *self.cur.reg(r),
             Src::Imm(imm) => RegState::scalar(Scalar::imm(imm)),
         };
+        if self.cur.reg(dst).kind == RegKind::Arena || operand.kind == RegKind::Arena {
+            // SOUND: the result is cut to 32 bits when the program runs, and all of them lie in the arena.
+            *self.cur.reg_mut(dst) = RegState::pointer(RegKind::Arena);
+            return Ok(());
+        }
         if dst_is_ptr && operand.is_pointer() {
             if op == AluOp::Sub && self.rights.allow_ptr_leaks {
                 // SOUND: the difference of two addresses is some number.
@@ -243,6 +250,35 @@ impl Walk<'_> {
         self.check_writable(dst)
     }
 
+    fn is_arena(&self, id: MapId) -> bool {
+        self.map(id).is_ok_and(|m| m.map_type == BPF_MAP_TYPE_ARENA)
+    }
+
+    /// A pointer to the arena as user space has it becomes one for the program, or the other way round.
+    // SOUND: the low 32 bits name a place in the arena whatever they are; what is not there faults, and the fault is
+    // caught.
+    pub(crate) fn exec_addr_space_cast(
+        &mut self,
+        dst: Reg,
+        src: Reg,
+        to: u16,
+        from: u16,
+    ) -> Res<()> {
+        if !matches!((to, from), (0, 1) | (1, 0)) {
+            return Err(RejectKind::ArenaCastSpaces {}.into());
+        }
+        if !self.prog.maps.all().any(|m| m.map_type == BPF_MAP_TYPE_ARENA) {
+            return Err(RejectKind::ArenaCastNoArena {}.into());
+        }
+        self.check_readable(src)?;
+        self.check_writable(dst)?;
+        *self.cur.reg_mut(dst) = match from {
+            1 => RegState::pointer(RegKind::Arena),
+            _ => RegState::UNKNOWN,
+        };
+        Ok(())
+    }
+
     pub(crate) fn exec_ld_imm64(&mut self, dst: Reg, imm: Imm64) -> Res<()> {
         self.check_writable(dst)?;
         let map = |walk: &Self, fd_idx: i32| {
@@ -254,6 +290,8 @@ impl Walk<'_> {
         let value = match imm {
             Imm64::Value(v) => RegState::scalar(Scalar::constant(v)),
             Imm64::MapIdx(i, _) => RegState::pointer(RegKind::Map(map(self, i)?)),
+            // Where it is to the program is known when it runs.
+            Imm64::MapIdxValue(i, _) if self.is_arena(map(self, i)?) => RegState::UNKNOWN,
             Imm64::MapIdxValue(i, off) => {
                 let off = i32::try_from(off).map_err(|_| Stop::Bug("map offset not checked"))?;
                 RegState { off, ..RegState::pointer(RegKind::MapValue(map(self, i)?)) }

@@ -10,6 +10,7 @@ use crate::state::{PacketRange, Place, PtrFlags, RegKind, RegState, SockKind, Ve
 use crate::walk::{Flow, Res, Walk};
 use skep_abi::insn::{AluOp, JmpOp, Reg, Src, Width};
 use skep_abi::uapi::{BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_XSKMAP};
+use skep_btf::fields::FieldKind;
 
 /// The packet reaches no further than this behind a pointer (`MAX_PACKET_OFF`).
 const MAX_PACKET_OFF: u64 = 0xffff;
@@ -259,7 +260,7 @@ fn sync_links(state: &mut VerifierState, frame: u8, reg: Reg, links: &LinkSet) {
     }
 }
 
-/// Kinds that are surely not NULL (`reg_not_null`).
+/// Pointers that are surely not NULL (`reg_not_null`).
 fn is_not_null(r: &RegState) -> bool {
     if r.may_be_null() {
         return false;
@@ -458,6 +459,12 @@ fn found(maps: &MapTable, m: MapId) -> RegKind {
     }
 }
 
+/// Whether the map's values have members that call back later.
+fn calls_back(maps: &MapTable, m: MapId) -> bool {
+    let later = |k| matches!(k, FieldKind::Timer | FieldKind::Workqueue | FieldKind::TaskWork);
+    maps.get(m).is_some_and(|e| e.props.fields.iter().any(|f| later(f.kind)))
+}
+
 /// Tells every copy of a pointer whether it is NULL (`mark_ptr_or_null_regs`).
 // SOUND: copies share an id, which is given by each lookup anew, and a pointer that may be NULL cannot be moved.
 fn resolve_null(prog: &Program, state: &mut VerifierState, id: u32, check: NullCheck) {
@@ -476,7 +483,13 @@ fn resolve_null(prog: &Program, state: &mut VerifierState, id: u32, check: NullC
                     let resolved = RegState { kind, flags, ..*r };
                     // The id of what holds a lock says which one it is.
                     let keeps_id = has_lock(prog.records.of_reg(&prog.maps, &resolved));
-                    RegState { id: if keeps_id { r.id } else { 0 }, ..resolved }
+                    let id = if keeps_id { r.id } else { 0 };
+                    // What timers call back with must come from the same lookup of an inner map.
+                    let map_uid = match resolved.kind {
+                        RegKind::Map(m) if calls_back(&prog.maps, m) => r.id,
+                        _ => r.map_uid,
+                    };
+                    RegState { id, map_uid, ..resolved }
                 }
             };
         },

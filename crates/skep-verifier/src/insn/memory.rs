@@ -115,7 +115,10 @@ impl Walk<'_> {
         if self.is_secret(src) {
             return Err(RejectKind::LeakIntoMem { reg: src.num() }.into());
         }
-        if !self.allows_atomic(dst) {
+        // These are loops of instructions, whose faults nobody would catch.
+        let is_loop = matches!(op, AtomicOp::FetchAnd | AtomicOp::FetchOr | AtomicOp::FetchXor);
+        let in_arena = self.cur.reg(dst).kind == RegKind::Arena;
+        if !self.allows_atomic(dst) || (is_loop && in_arena) {
             let ty = self.cur.reg(dst).type_text();
             return Err(RejectKind::AtomicStore { reg: dst.num(), ty }.into());
         }
@@ -170,6 +173,7 @@ impl Walk<'_> {
             RegKind::Btf(_) if is_trusted(ptr) || is_rcu(ptr) => Access::Object,
             RegKind::Btf(_) => Access::Probe,
             RegKind::Mem(_) if ptr.flags.has(PtrFlags::UNTRUSTED) => Access::Probe,
+            RegKind::Arena => Access::Arena,
             _ => Access::Plain,
         };
         let Some(facts) = self.facts.get_mut(self.idx as usize) else { return Ok(()) };

@@ -1,5 +1,6 @@
 //! Map values and keys.
 
+use super::fields::AccessBy;
 use super::region::{Region, check_region};
 use super::{Direction, Extend, HelperMem, MemAccess, UNKNOWN, ZeroSize};
 use crate::domain::Scalar;
@@ -7,10 +8,9 @@ use crate::env::{MapProps, MemAccess as HelperAccess};
 use crate::pre::MapId;
 use crate::reject::RejectKind;
 use crate::state::RegState;
-use crate::walk::{Res, Stop, Walk, unsupported};
+use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::{Reg, Size};
 use skep_abi::uapi::{BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
-use skep_btf::fields::Field;
 
 impl Walk<'_> {
     /// The map's properties.
@@ -20,7 +20,7 @@ impl Walk<'_> {
 
     /// Judges an access to a value and gives what a load of it yields.
     pub(super) fn check_map_value(
-        &self,
+        &mut self,
         id: MapId,
         ptr: &RegState,
         a: MemAccess,
@@ -33,7 +33,14 @@ impl Walk<'_> {
         check_direction(map, off, size, dir.is_write())?;
         let reg = a.base.num();
         check_region(Region::MapValue, ptr, reg, off, size, map.value_size, ZeroSize::Forbidden)?;
-        check_fields(map, ptr, off, size)?;
+        let kptr = match map.fields.is_empty() {
+            true => None,
+            false => self.check_fields(id, ptr, off, size, AccessBy::Insn)?,
+        };
+        if let Some(field) = kptr {
+            return self.exec_kptr_access(ptr, &field);
+        }
+        let map = self.map(id)?;
         match dir {
             Direction::Read { into: Some(_), extend } => {
                 Ok(constant(map, ptr, off, a.size, extend)
@@ -84,7 +91,10 @@ impl Walk<'_> {
             check_direction(map, off, m.size, true)?;
         }
         check_region(Region::MapValue, ptr, r.num(), off, m.size, map.value_size, m.zero)?;
-        check_fields(map, ptr, off, m.size)
+        if !map.fields.is_empty() {
+            self.check_fields(id, ptr, off, m.size, AccessBy::Helper)?;
+        }
+        Ok(())
     }
 
     pub(super) fn check_helper_map_key(
@@ -100,21 +110,6 @@ impl Walk<'_> {
         }
         let size = self.map(id)?.key_size;
         check_region(Region::MapKey, ptr, reg, ptr.off.into(), m.size, size, m.zero)
-    }
-}
-
-/// Members that only the kernel may touch are not accessed as plain memory.
-fn check_fields(map: &MapProps, ptr: &RegState, off: i64, size: u64) -> Res<()> {
-    if map.fields.is_empty() {
-        return Ok(());
-    }
-    let low = off.saturating_add(ptr.num.smin());
-    let high = off.saturating_add_unsigned(ptr.num.umax().saturating_add(size));
-    let touches =
-        |f: &&Field| low < i64::from(f.offset) + i64::from(f.size) && high > f.offset.into();
-    match map.fields.iter().find(touches) {
-        Some(f) => Err(unsupported(format!("access to a {} in a map's value", f.kind.name()))),
-        None => Ok(()),
     }
 }
 

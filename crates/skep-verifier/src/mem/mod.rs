@@ -6,6 +6,7 @@
 pub(crate) mod btf;
 mod buffer;
 mod ctx;
+mod fields;
 mod flow_keys;
 mod map;
 mod memory;
@@ -140,12 +141,13 @@ impl Walk<'_> {
             RegKind::TpBuffer | RegKind::Buf => self.check_buffer(&ptr, a, dir)?,
             RegKind::Mem(size) => self.check_memory(size, &ptr, a, dir)?,
             RegKind::Btf(ty) => self.check_btf(ty, &ptr, a, dir)?,
+            // SOUND: wherever in 32 bits it points, it is the arena's, or a hole whose fault is caught.
+            RegKind::Arena => UNKNOWN,
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Map(_)
             | RegKind::PacketEnd
             | RegKind::Func(_)
-            | RegKind::Arena
             | RegKind::Dynptr(_) => {
                 let ty = ptr.type_text();
                 return Err(RejectKind::InvalidMemAccess { reg: a.base.num(), ty }.into());
@@ -309,9 +311,10 @@ pub(crate) fn check_alignment(ptr: &RegState, off: i32, size: u32, align: Align)
         | RegKind::Btf(_)
         | RegKind::Dynptr(_) => "",
     };
-    // Only the stack demands alignment of ordinary accesses; atomics do everywhere.
+    // Only the stack demands alignment of ordinary accesses; atomics do everywhere, but for the arena.
     let is_stack = is_plain && matches!(ptr.kind, RegKind::Stack(_));
-    if (align == Align::Natural && !is_stack) || size == 1 {
+    let is_arena = ptr.kind == RegKind::Arena;
+    if is_arena || (align == Align::Natural && !is_stack) || size == 1 {
         return Ok(());
     }
     let is_packet = is_plain && ptr.kind.is_packet();

@@ -5,6 +5,7 @@ use crate::state::held::{HeldItem, HeldKind};
 use crate::state::{BtfOwner, PtrFlags, RegKind, RegState};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
+use skep_abi::uapi::BPF_FUNC_spin_unlock;
 use skep_btf::fields::{Field, FieldKind};
 
 /// Number that stands for the program's own BTF as what a lock is in.
@@ -128,13 +129,10 @@ impl Walk<'_> {
     }
 
     /// The lock that protects what a register points into is held (`check_reg_allocation_locked`).
-    // SOUND: the lock that was taken last is compared: an inner one protects nothing of an outer object.
     pub(crate) fn check_allocation_locked(&self, reg: &RegState, field: &Field) -> Res<()> {
-        let held = match self.cur.held.innermost_lock() {
-            None => false,
-            Some(lock) => lock.id == reg.id && lock.owner == self.lock_owner(reg)?,
-        };
-        if held {
+        let owner = self.lock_owner(reg)?;
+        let is_its = |l: &HeldItem| l.kind.is_lock() && l.id == reg.id && l.owner == owner;
+        if self.cur.held.items.iter().any(is_its) {
             return Ok(());
         }
         let different = self.cur.held.has_lock();
@@ -143,6 +141,14 @@ impl Walk<'_> {
         let at = lock.map_or(-1, |f| i64::from(f.offset));
         let root = field.kind.name();
         Err(HeldReject::NotLocked { at, root, different }.into())
+    }
+
+    /// A helper may be called here: while a lock is held, only the one that gives it back.
+    pub(crate) fn check_helper_in_lock(&self, id: i32) -> Res<()> {
+        if self.cur.held.has_lock() && id != BPF_FUNC_spin_unlock.cast_signed() {
+            return Err(HeldReject::CallInLock {}.into());
+        }
+        Ok(())
     }
 
     /// Whether the path is in a callback that is called with a lock held (`in_rbtree_lock_required_cb`).

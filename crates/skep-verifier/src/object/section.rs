@@ -53,7 +53,7 @@ pub(crate) enum Sleeper<'a> {
 impl Walk<'_> {
     /// Whether the code in hand may sleep where no section forbids it.
     pub(crate) fn in_sleepable(&self) -> bool {
-        self.prog.is_sleepable || self.cur.in_sleepable
+        self.cur.in_sleepable
     }
 
     /// Whether what RCU protects stays valid here (`in_rcu_cs`).

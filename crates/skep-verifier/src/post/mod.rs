@@ -91,7 +91,7 @@ fn premises(walk: &Walk<'_>, insns: &[Insn]) -> Premises {
     let ctx_bytes = layout.raw_memory.or_else(|| layout.fields.iter().map(end).max()).unwrap_or(0);
     let maps = walk.prog.maps.named().map(|(idx, props)| (idx, props.clone())).collect();
     let follows = |f: &SlotFacts| match f.access {
-        Access::Args | Access::Object | Access::Probe => true,
+        Access::Args | Access::Object | Access::Probe | Access::Arena => true,
         Access::None | Access::Ctx(_) | Access::Plain => false,
     };
     let is_needed = walk.prog.attach.ctx.is_some() || walk.facts.iter().any(follows);

@@ -2,6 +2,7 @@
 //! not loop. Finds where states are compared ([`Marks`]).
 
 use super::{KfuncTable, Marks, Subprog, named_function, successors};
+use crate::call::Special;
 use crate::env::{Callback, Caps, Env, HelperLookup, KfuncFlags};
 use crate::reject::{Reject, RejectKind};
 use skep_abi::insn::{CallTarget, Insn};
@@ -17,10 +18,11 @@ enum Color {
 pub(super) fn check(
     insns: &[Insn],
     subprogs: &[Subprog],
+    entries: [Option<usize>; 2],
     kfuncs: &KfuncTable,
     env: &dyn Env,
 ) -> Result<Vec<Marks>, Reject> {
-    check_reachable(insns, subprogs, env)?;
+    check_reachable(insns, subprogs, entries, env)?;
     Ok(mark(insns, kfuncs, env))
 }
 
@@ -33,12 +35,25 @@ fn edges(insn: &Insn, idx: u32) -> [Option<i64>; 2] {
     }
 }
 
-fn check_reachable(insns: &[Insn], subprogs: &[Subprog], env: &dyn Env) -> Result<(), Reject> {
+fn check_reachable(
+    insns: &[Insn],
+    subprogs: &[Subprog],
+    entries: [Option<usize>; 2],
+    env: &dyn Env,
+) -> Result<(), Reject> {
     let mut color = vec![Color::White; insns.len()];
-    let mut stack: Vec<(u32, u8)> = vec![(0, 0)];
-    let _ = subprogs;
-    if let Some(c) = color.get_mut(0) {
-        *c = Color::Grey;
+    for entry in entries.into_iter().flatten().filter_map(|n| subprogs.get(n)) {
+        follow(insns, entry.start, &mut color, env)?;
+    }
+    check_all_reached(insns, &color)
+}
+
+/// Goes along all edges from a slot.
+fn follow(insns: &[Insn], start: u32, color: &mut [Color], env: &dyn Env) -> Result<(), Reject> {
+    let mut stack: Vec<(u32, u8)> = vec![(start, 0)];
+    match color.get_mut(start as usize) {
+        Some(c @ Color::White) => *c = Color::Grey,
+        Some(_) | None => return Ok(()),
     }
     while let Some((idx, step)) = stack.last_mut() {
         let at = *idx;
@@ -67,6 +82,10 @@ fn check_reachable(insns: &[Insn], subprogs: &[Subprog], env: &dyn Env) -> Resul
             Color::Grey | Color::Black => {}
         }
     }
+    Ok(())
+}
+
+fn check_all_reached(insns: &[Insn], color: &[Color]) -> Result<(), Reject> {
     let mut idx = 0usize;
     while let (Some(insn), Some(c)) = (insns.get(idx), color.get(idx)) {
         if *c != Color::Black {
@@ -111,9 +130,13 @@ fn mark(insns: &[Insn], kfuncs: &KfuncTable, env: &dyn Env) -> Vec<Marks> {
             Insn::Call(CallTarget::Local(_)) => after_call(&mut set),
             Insn::Call(CallTarget::Helper(id)) => {
                 after_call(&mut set);
-                if let HelperLookup::Known(p) = env.helper(*id)
-                    && p.callback != Callback::None
-                {
+                let callback = match env.helper(*id) {
+                    HelperLookup::Known(p) => p.callback,
+                    _ => Callback::None,
+                };
+                if callback == Callback::Timer {
+                    set(at, Marks::PRUNE);
+                } else if callback != Callback::None {
                     set(at, Marks::PRUNE);
                     set(at, Marks::FORCE_CHECKPOINT);
                     set(at, Marks::CALLS_CALLBACK);
@@ -123,10 +146,21 @@ fn mark(insns: &[Insn], kfuncs: &KfuncTable, env: &dyn Env) -> Vec<Marks> {
             Insn::Call(CallTarget::Kfunc { .. }) => {
                 after_call(&mut set);
                 let kfunc = kfuncs.of_insn(insn);
-                if kfunc.is_some_and(|k| k.has(KfuncFlags::ITER_NEXT)) {
-                    set(at, Marks::PRUNE);
-                    set(at, Marks::FORCE_CHECKPOINT);
-                    set(at, Marks::ITER_NEXT);
+                let mut marks = |all: &[Marks]| all.iter().for_each(|m| set(at, *m));
+                if kfunc.as_ref().is_some_and(|k| k.has(KfuncFlags::ITER_NEXT)) {
+                    marks(&[Marks::PRUNE, Marks::FORCE_CHECKPOINT, Marks::ITER_NEXT]);
+                }
+                match kfunc.map(|k| k.special) {
+                    Some(Special::RbtreeAdd) => marks(&[
+                        Marks::PRUNE,
+                        Marks::FORCE_CHECKPOINT,
+                        Marks::CALLS_CALLBACK,
+                        Marks::JUMP_TARGET,
+                    ]),
+                    Some(
+                        Special::WqSetCallback | Special::TaskWorkSignal | Special::TaskWorkResume,
+                    ) => marks(&[Marks::PRUNE]),
+                    Some(_) | None => {}
                 }
             }
             _ => {}

@@ -5,11 +5,13 @@
 
 pub(crate) mod attach;
 mod cfg;
+mod exception;
 mod fastcall;
 mod kernel_ctx;
 mod kfunc;
 mod kfunc_arg;
 mod liveness;
+mod map_use;
 mod records;
 mod resolve;
 mod subprog;
@@ -22,6 +24,7 @@ use skep_abi::insn::{CallTarget, Imm64, Insn};
 use skep_abi::uapi::BPF_F_SLEEPABLE;
 
 pub(crate) use attach::{Attach, ReturnRule};
+pub(crate) use exception::check_exception_callback;
 pub(crate) use fastcall::Fastcall;
 pub(crate) use kfunc::{Kfunc, KfuncRet, KfuncTable, MAX_ARGS as MAX_KFUNC_ARGS, kind_text};
 pub(crate) use kfunc_arg::{
@@ -55,6 +58,8 @@ pub(crate) struct Program {
     pub(crate) kfuncs: KfuncTable,
     /// Special members of what it can allocate.
     pub(crate) records: Records,
+    /// Function that is called with an exception that nobody catches.
+    pub(crate) exception_cb: Option<u16>,
     /// Whether it may sleep.
     pub(crate) is_sleepable: bool,
     /// What it attaches to.
@@ -154,14 +159,18 @@ pub(crate) fn prepare(
     check_prog_type(env)?;
     let insns = resolve::decode_all(req, env)?;
     let kfuncs = kfunc::resolve(&insns, req, env)?;
-    let subprogs = subprog::find(&insns, req, env)?;
+    let exception_cb = exception::find(req, env)?;
+    let subprogs = subprog::find(&insns, req, env, exception_cb)?;
+    let is_start = |s: &Subprog| Some(s.start) == exception_cb;
+    let exception_cb = subprogs.iter().position(is_start).and_then(|n| u16::try_from(n).ok());
     log.put_functions(&subprogs);
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
     subprog::check_abnormal_return(&insns, &subprogs)?;
-    let maps = resolve::resolve_maps(&insns, env)?;
     let is_sleepable = env.prog_type().sleepable || req.flags & BPF_F_SLEEPABLE != 0;
+    let maps = resolve::resolve_maps(&insns, env, is_sleepable)?;
     let records = Records::find(&insns, &maps, env);
-    let marks = cfg::check(&insns, &subprogs, &kfuncs, env)?;
+    let entries = [Some(0), exception_cb.map(usize::from)];
+    let marks = cfg::check(&insns, &subprogs, entries, &kfuncs, env)?;
     let attach = attach::resolve(req, env)?;
     let fastcall = fastcall::find(&insns, &subprogs, &kfuncs, env);
     let (live_before, touched) = liveness::registers(&insns, &kfuncs, env);
@@ -176,6 +185,7 @@ pub(crate) fn prepare(
         fastcall,
         kfuncs,
         records,
+        exception_cb,
         is_sleepable,
         attach,
     })

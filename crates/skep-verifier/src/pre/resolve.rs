@@ -1,9 +1,11 @@
 //! Decoding, and the maps that a program names: [`MapTable`].
 
+use super::map_use;
 use crate::env::{Caps, Env, MapProps};
 use crate::prog::LoadRequest;
 use crate::reject::{DecodeText, Reject, RejectKind};
 use skep_abi::insn::{Imm64, Insn, decode};
+use skep_abi::uapi::BPF_MAP_TYPE_ARENA;
 
 /// Number of a map within one verification: index into [`MapTable`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -105,7 +107,11 @@ const GOTO: u8 = 0x05;
 const GOTO32: u8 = 0x06;
 
 /// Finds every map that the program names.
-pub(super) fn resolve_maps(insns: &[Insn], env: &dyn Env) -> Result<MapTable, Reject> {
+pub(super) fn resolve_maps(
+    insns: &[Insn],
+    env: &dyn Env,
+    may_sleep: bool,
+) -> Result<MapTable, Reject> {
     let mut table = MapTable::default();
     let mut used = 0usize;
     for (idx, insn) in (0u32..).zip(insns) {
@@ -126,7 +132,25 @@ pub(super) fn resolve_maps(insns: &[Insn], env: &dyn Env) -> Result<MapTable, Re
         let Some((fd_idx, props)) = props else {
             return Err(Reject::new(idx, RejectKind::NoSuchMap { fd: fd_idx }));
         };
-        if let Some(off) = value_off {
+        let is_new = table.by_fd_idx(fd_idx).is_none();
+        if is_new {
+            used += 1;
+            if used > MAX_USED_MAPS {
+                return Err(Reject::new(idx, RejectKind::TooManyMaps {}));
+            }
+            map_use::check(props, env.prog_type().prog_type, may_sleep)
+                .map_err(|e| Reject::new(idx, e.into()))?;
+        }
+        let is_arena = props.map_type == BPF_MAP_TYPE_ARENA;
+        if is_arena && !env.caps().allows(Caps::BPF | Caps::PERFMON) {
+            return Err(Reject::new(idx, RejectKind::ArenaNeedsCaps {}));
+        }
+        let is_other_arena =
+            |e: &MapEntry| e.props.map_type == BPF_MAP_TYPE_ARENA && e.fd_idx != fd_idx;
+        if is_arena && table.entries.iter().any(is_other_arena) {
+            return Err(Reject::new(idx, RejectKind::TwoArenas {}));
+        }
+        if let Some(off) = value_off.filter(|_| !is_arena) {
             // As in the kernel, only arrays of one element: the offset then stays in one value.
             if !props.direct_value || props.max_entries != 1 {
                 return Err(Reject::new(idx, RejectKind::NoDirectValue {}));
@@ -139,11 +163,7 @@ pub(super) fn resolve_maps(insns: &[Insn], env: &dyn Env) -> Result<MapTable, Re
                 return Err(Reject::new(idx, RejectKind::DirectValueOff { value_size, off }));
             }
         }
-        if table.by_fd_idx(fd_idx).is_none() {
-            used += 1;
-            if used > MAX_USED_MAPS {
-                return Err(Reject::new(idx, RejectKind::TooManyMaps {}));
-            }
+        if is_new {
             table.add(fd_idx, props);
         }
     }

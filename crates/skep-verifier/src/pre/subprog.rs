@@ -26,6 +26,7 @@ pub(super) fn find(
     insns: &[Insn],
     req: &LoadRequest,
     env: &dyn Env,
+    exception_cb: Option<u32>,
 ) -> Result<Vec<Subprog>, Reject> {
     let mut starts = vec![0u32];
     for (idx, insn) in (0u32..).zip(insns) {
@@ -39,6 +40,12 @@ pub(super) fn find(
         let Some(start) = start else {
             return Err(Reject::new(idx, RejectKind::CallInvalidDest {}));
         };
+        starts.push(start);
+    }
+    if let Some(start) = exception_cb {
+        if start as usize >= insns.len() {
+            return Err(Reject::new(0, RejectKind::CallInvalidDest {}));
+        }
         starts.push(start);
     }
     starts.sort_unstable();

@@ -205,6 +205,7 @@ impl Compare<'_> {
                     && old.off == cur.off
                     && cur.num.is_subset_of(&old.num)
                     && self.ids.matches(old.id, cur.id)
+                    && self.ids.matches(old.map_uid, cur.map_uid)
             }
             (RegKind::Packet(a), RegKind::Packet(b))
             | (RegKind::PacketMeta(a), RegKind::PacketMeta(b)) => {
@@ -227,6 +228,7 @@ impl Compare<'_> {
             && self.ids.matches(old.id, cur.id)
             && self.ids.matches(old.ref_id, cur.ref_id)
             && self.ids.matches(old.dynptr_id, cur.dynptr_id)
+            && self.ids.matches(old.map_uid, cur.map_uid)
     }
 
     // SOUND: a number that no proof depended on may be any number. One that did must lie within the old bounds, and be

@@ -45,6 +45,8 @@ impl StepId {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resume {
     last: StepId,
+    /// Steps of paths that were put aside before.
+    steps: u32,
     counted: u32,
     links: u32,
 }
@@ -141,14 +143,20 @@ impl History {
 
     /// To put the path in hand aside.
     pub(crate) fn mark(&self) -> Resume {
-        Resume { last: self.last, counted: self.counted, links: self.links.len() as u32 }
+        let steps = self.last.0.wrapping_add(1);
+        Resume { last: self.last, steps, counted: self.counted, links: self.links.len() as u32 }
+    }
+
+    /// To put a path aside that begins here.
+    pub(crate) fn mark_start(&self) -> Resume {
+        Resume { last: StepId::START, counted: 0, ..self.mark() }
     }
 
     /// Takes a path up again.
     pub(crate) fn resume(&mut self, at: Resume, others: Others) {
         match others {
             Others::Dropped => {
-                self.steps.truncate(at.last.0.wrapping_add(1) as usize);
+                self.steps.truncate(at.steps as usize);
                 self.links.truncate(at.links as usize);
             }
             Others::Needed => {}

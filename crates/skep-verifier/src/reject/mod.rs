@@ -128,6 +128,7 @@ macro_rules! kinds {
 }
 
 mod btf;
+mod field;
 mod held;
 mod helper;
 mod kfunc;
@@ -136,6 +137,7 @@ mod prog;
 mod spec;
 
 pub use btf::BtfReject;
+pub use field::{FieldReject, KptrText};
 pub use held::{HeldReject, Leaks};
 pub use helper::HelperReject;
 pub use kfunc::{KfuncReject, WrongObject};
@@ -148,6 +150,8 @@ kinds! {
     enum RejectKind delegates {
         /// About pointers to what BTF describes.
         Btf(BtfReject),
+        /// About members that only the kernel may touch.
+        Field(FieldReject),
         /// About references, locks and sections.
         Held(HeldReject),
         /// About helpers.
@@ -326,9 +330,27 @@ kinds! {
     ReturnsStack { } = EINVAL, "cannot return stack pointer to the caller";
     CallbackNotScalar { } = EACCES, "R0 not a scalar value";
     CallbackRange { range: RangeText } = EINVAL, "At callback return the register R0 has{range}";
-    ReturnNotScalar { ty: TypeText } = EINVAL,
-        "At program exit the register R0 is not a known value ({ty})";
-    ReturnRange { range: RangeText } = EINVAL, "At program exit the register R0 has{range}";
+    ReturnNotScalar { reg: u8, ty: TypeText } = EINVAL,
+        "At program exit the register R{reg} is not a known value ({ty})";
+    ArenaCastSpaces { } = EINVAL,
+        "addr_space_cast insn can only convert between address space 1 and 0";
+    ArenaCastNoArena { } = EINVAL,
+        "addr_space_cast insn can only be used in a program that has an associated arena";
+    TwoArenas { } = EBUSY, "Only one arena per program";
+    ArenaNeedsCaps { } = EPERM, "CAP_BPF and CAP_PERFMON are required to use arena";
+    SubprogStack { subprog: usize, bytes: u32 } = EACCES,
+        "stack size of subprog {subprog} is {bytes}. Too large";
+    LdAbsInCallback { } = EINVAL, "cannot use BPF_LD_[ABS|IND] within callback";
+    ThrowInCallback { at: u32, subprog: usize } = EINVAL,
+        "bpf_throw kfunc (insn {at}) cannot be called from callback subprog {subprog}";
+    CallsExceptionCallback { at: u32 } = EINVAL, "insn {at} cannot call exception cb directly";
+    TailCallInExceptionCallback { } = EINVAL, "cannot tail call within exception cb";
+    AsyncNotScalar { ty: TypeText } = EINVAL,
+        "At async callback return the register R0 is not a known value ({ty})";
+    AsyncRange { range: RangeText } = EINVAL,
+        "At async callback return the register R0 has{range}";
+    ReturnRange { reg: u8, range: RangeText } = EINVAL,
+        "At program exit the register R{reg} has{range}";
     LegacyLoad { } = EINVAL,
         "BPF_LD_[ABS|IND] instructions not allowed for this program type";
     LegacyLoadCtx { } = EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb";

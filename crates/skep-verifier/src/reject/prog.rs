@@ -7,6 +7,17 @@ kinds! {
     enum ProgReject delegates {}
     TypeNeedsCaps { name: &'static str, needs: Caps } = EPERM,
         "loading {name} programs needs {needs}";
+    TwoExceptionTags { } = EEXIST, "multiple exception callback tags for main subprog";
+    NoExceptionCallback { name: String } = ENOENT,
+        "exception callback '{name}' could not be found in BTF";
+    ExceptionCallbackStatic { name: String } = EINVAL,
+        "exception callback '{name}' must have global linkage";
+    ExceptionCallbackInfo { } = EINVAL, "exception callback type id not found in func_info";
+    ExceptionCallbackMain { } = EINVAL,
+        "invalid exception callback insn_off in func_info: 0";
+    ExceptionCallbackReturn { name: String } = EINVAL,
+        "Global function {name}() doesn't return scalar. Only those are supported.";
+    ExceptionCallbackArgs { } = EINVAL, "exception cb only supports single integer argument";
     NoBtf { } = EINVAL, "Tracing programs must provide btf_id";
     NoKernelBtf { } = EINVAL,
         "FENTRY/FEXIT program can only be attached to another program annotated with BTF";

@@ -55,7 +55,7 @@ pub(crate) struct VerifierState {
     pub(crate) may_goto_depth: u32,
     /// How many callbacks were entered on this path.
     pub(crate) callback_unroll_depth: u32,
-    /// Whether it is in a callback that may sleep although the program may not.
+    /// Whether the code may sleep where no section forbids it: callbacks that are called later differ from the program.
     pub(crate) in_sleepable: bool,
 }
 

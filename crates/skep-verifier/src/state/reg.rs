@@ -158,6 +158,8 @@ pub(crate) struct RegState {
     pub(crate) ref_id: u32,
     /// Of memory: the dynptr that it is a slice of; 0 is none.
     pub(crate) dynptr_id: u32,
+    /// Of a map that was looked up in a map, and of its keys and values: which lookup it was; 0 for none.
+    pub(crate) map_uid: u32,
     /// Of a scalar with an id: it is the others plus `off` (`BPF_ADD_CONST`).
     pub(crate) is_shifted: bool,
     /// The number; of a pointer, the variable part of its offset.
@@ -173,6 +175,7 @@ impl RegState {
         id: 0,
         ref_id: 0,
         dynptr_id: 0,
+        map_uid: 0,
         is_shifted: false,
         num: Scalar::UNKNOWN,
     };

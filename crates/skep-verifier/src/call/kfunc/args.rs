@@ -4,7 +4,7 @@ use super::{KfuncCall, Special};
 use crate::call::compat::check_offset;
 use crate::env::KfuncFlags;
 use crate::pre::{ArgKind, Kfunc, KfuncArg, MAX_KFUNC_ARGS, OtherPtr, PtrArg, ScalarArg, SizedBy};
-use crate::reject::KfuncReject;
+use crate::reject::{KfuncReject, RejectKind};
 use crate::state::{RegKind, RegState};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
@@ -288,5 +288,18 @@ impl Walk<'_> {
             return Err(KfuncReject::ReleaseOffset { reg: r.num() }.into());
         }
         check_offset(reg, r)
+    }
+
+    /// The offset is known and not below zero.
+    pub(crate) fn check_fixed_offset(&self, r: Reg) -> Res<()> {
+        let ptr = self.cur.reg(r);
+        let (ty, reg, off) = (ptr.type_text(), r.num(), ptr.off);
+        if off < 0 {
+            return Err(RejectKind::NegativePointer { ty, reg, off }.into());
+        }
+        if ptr.num.const_value() != Some(0) {
+            return Err(RejectKind::VariablePointer { ty, var_off: ptr.num.var_off }.into());
+        }
+        Ok(())
     }
 }

@@ -24,7 +24,7 @@ mod types;
 pub(crate) use special::Special;
 
 use crate::env::KfuncFlags;
-use crate::object::{DynptrInfo, IterPlace, Leaving};
+use crate::object::{DynptrInfo, IterPlace, Leaving, Root};
 use crate::pre::{Kfunc, MapId};
 use crate::reject::KfuncReject;
 use crate::state::PtrFlags;
@@ -56,6 +56,10 @@ pub(crate) struct KfuncCall {
     pub(crate) iter: Option<IterPlace>,
     /// Type of the allocated object that was given.
     pub(crate) object: Option<BtfType>,
+    /// That object is owned, not only seen while a lock is held.
+    pub(crate) is_owning: bool,
+    /// The list's head or tree's root that was given.
+    pub(crate) root: Option<Root>,
 }
 
 impl Walk<'_> {

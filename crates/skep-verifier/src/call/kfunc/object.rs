@@ -77,8 +77,8 @@ impl Walk<'_> {
             RegKind::Btf(_) => return Ok(()),
             _ => return Err(KfuncReject::NotMap { reg: r.num() }.into()),
         };
-        self.check_same_map(k, (map, reg.id), call)?;
-        call.map = Some((map, reg.id));
+        self.check_same_map(k, (map, reg.map_uid), call)?;
+        call.map = Some((map, reg.map_uid));
         Ok(())
     }
 

@@ -31,13 +31,16 @@ impl Walk<'_> {
             }
         };
         let acquires = k.has(KfuncFlags::ACQUIRE);
-        if k.has(KfuncFlags::RET_NULL) && ret.is_pointer() {
+        // Another reference to what the program owns is always to be had.
+        let is_sure = k.special == Special::RefcountAcquire && call.is_owning;
+        let or_null = k.has(KfuncFlags::RET_NULL) && !is_sure;
+        if or_null && ret.is_pointer() {
             ret.flags = ret.flags.with(PtrFlags::MAYBE_NULL);
             ret.id = self.new_id();
         }
         if acquires {
             let id = self.mark_acquired();
-            if k.has(KfuncFlags::RET_NULL) {
+            if or_null {
                 ret.id = id;
             }
             ret.ref_id = id;

@@ -18,7 +18,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Kind and name of a type, as messages have them.
-    pub(super) fn type_names(&self, ty: BtfType) -> Res<(&'static str, &'a str)> {
+    pub(crate) fn type_names(&self, ty: BtfType) -> Res<(&'static str, &'a str)> {
         let found = self.btf_at(ty.btf).and_then(|b| b.skip_typedefs_and_modifiers(TypeId(ty.id)));
         let found = found.ok_or(Stop::Bug("no such type"))?;
         Ok((crate::pre::kind_text(&found), found.name()))
