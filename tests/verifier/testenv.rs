@@ -4,6 +4,7 @@ use skep_abi::insn::Size;
 use skep_abi::uapi::*;
 use skep_btf::Btf;
 use skep_verifier::env::*;
+use std::sync::OnceLock;
 
 const fn read() -> MemArg {
     MemArg { access: MemAccess::Read, nullable: Nullable::No }
@@ -287,6 +288,17 @@ impl TestEnv {
     }
 }
 
+/// The live kernel's types, if it is a Linux 6.18.
+pub(crate) fn kernel_btf() -> Option<&'static Btf> {
+    static BTF: OnceLock<Option<Btf>> = OnceLock::new();
+    let read = || {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").ok()?;
+        release.starts_with("6.18.").then(|| Btf::parse(&bytes).expect("the kernel's types"))
+    };
+    BTF.get_or_init(read).as_ref()
+}
+
 impl Env for TestEnv {
     fn prog_type(&self) -> &ProgTypeProps {
         &self.props
@@ -303,6 +315,14 @@ impl Env for TestEnv {
 
     fn btf(&self) -> Option<&Btf> {
         None
+    }
+
+    fn kernel_btf(&self) -> Option<&Btf> {
+        kernel_btf()
+    }
+
+    fn kfunc(&self, name: &str) -> KfuncLookup<'_> {
+        skep::kfunc::lookup(name, self.props.prog_type, 0)
     }
 
     fn privilege(&self) -> Privilege {

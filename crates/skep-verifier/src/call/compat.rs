@@ -159,7 +159,7 @@ impl Walk<'_> {
         call: &CallArgs,
     ) -> Res<()> {
         let reg = *self.cur.reg(r);
-        let mut flags = reg.flags;
+        let mut flags = reg.flags.without(PtrFlags::PKT_SLICE);
         if takes_read_only(arg) || arg == ArgType::Dynptr(DynptrArg::Use) {
             flags = flags.without(PtrFlags::RDONLY);
         }

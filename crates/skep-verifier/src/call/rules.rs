@@ -3,7 +3,8 @@
 use super::args::CallArgs;
 use super::format::check_format;
 use crate::env::{Callback, HelperProto};
-use crate::reject::HelperReject;
+use crate::reject::{HelperReject, ObjectReject};
+use crate::state::{PtrFlags, RegKind};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::*;
@@ -19,11 +20,21 @@ impl Walk<'_> {
                 }
                 self.mark_precise(Reg::R2)
             }
+            BPF_FUNC_dynptr_from_mem => self.check_dynptr_memory(),
             BPF_FUNC_snprintf => self.check_snprintf(),
             BPF_FUNC_get_func_ip => self.check_get_func_ip(),
             _ if proto.callback == Callback::ForEachMapElem => self.check_for_each(args),
             _ => Ok(()),
         }
+    }
+
+    /// A dynptr points only to map values.
+    fn check_dynptr_memory(&self) -> Res<()> {
+        let reg = self.cur.reg(Reg::R1);
+        if matches!(reg.kind, RegKind::MapValue(_)) && reg.flags == PtrFlags::NONE {
+            return Ok(());
+        }
+        Err(ObjectReject::DynptrMemory { ty: reg.type_text() }.into())
     }
 
     /// The map's elements can be visited (`map_for_each_callback`).

@@ -1,5 +1,7 @@
 //! [`ObjectReject`]: reasons about dynptrs, iterators, graphs and kernel pointers.
 
+use crate::state::TypeText;
+
 kinds! {
     /// A reason about dynptrs, iterators, graphs and kernel pointers.
     enum ObjectReject delegates {}
@@ -20,6 +22,8 @@ kinds! {
     DynptrKind { kind: &'static str, arg: u32 } = EINVAL,
         "Expected a dynptr of type {kind} as arg #{arg}";
     ReferencedDynptr { } = EINVAL, "cannot overwrite referenced dynptr";
+    DynptrMemory { ty: TypeText } = EACCES,
+        "Unsupported reg type {ty} for bpf_dynptr_from_mem data";
     HelperWritesDynptr { off: i64 } = EACCES, "potential write to dynptr at off={off} disallowed";
 
     // Iterators.
