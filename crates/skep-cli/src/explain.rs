@@ -67,6 +67,9 @@ impl Explanation {
             Some(Advice::ReloadPacket { call }) => {
                 vec![Related { what: "the packet may have moved here".into(), at: at(*call) }]
             }
+            Some(Advice::Unlock { taken: Some(call) }) => {
+                vec![Related { what: "the lock was taken here".into(), at: at(*call) }]
+            }
             Some(_) | None => Vec::new(),
         };
         Explanation {
@@ -231,7 +234,7 @@ impl fmt::Display for TargetText<'_> {
             }
             Target::PacketEnd => f.write_str("the end of the packet"),
             Target::Memory { size } => write!(f, "memory of {size} bytes"),
-            Target::Other(ty) => f.write_str(ty),
+            Target::Other(ty) => write!(f, "an object of type '{ty}'"),
         }
     }
 }
@@ -388,7 +391,7 @@ fn advice_text(advice: &Advice, registers: &[RegisterFact]) -> String {
             text,
             "give back what was acquired on every path, also where something else fails, before the program ends"
         ),
-        Advice::Unlock => write!(text, "release the lock before this, on every path"),
+        Advice::Unlock { .. } => write!(text, "release the lock before this, on every path"),
         Advice::OneLock => write!(text, "take a lock only when none is held; release it first"),
     };
     text

@@ -111,7 +111,10 @@ pub enum Advice {
         acquired: Vec<u32>,
     },
     /// Release the lock first.
-    Unlock,
+    Unlock {
+        /// Slot of the call that took it, if the path has one.
+        taken: Option<u32>,
+    },
     /// Take a lock only when none is held.
     OneLock,
 }
@@ -194,7 +197,13 @@ impl Facts<'_> {
 }
 
 /// What would help against a reason, given what the registers held. Not every reason has a remedy that is known.
-pub(super) fn advise(kind: &RejectKind, registers: &[RegisterFact]) -> Option<Advice> {
+///
+/// `locked_at` is the slot of the call that took the lock that is held.
+pub(super) fn advise(
+    kind: &RejectKind,
+    registers: &[RegisterFact],
+    locked_at: Option<u32>,
+) -> Option<Advice> {
     let facts = Facts(registers);
     Some(match kind {
         RejectKind::InvalidMemAccess { reg, .. } | RejectKind::ArgType { reg, .. } => {
@@ -263,7 +272,7 @@ pub(super) fn advise(kind: &RejectKind, registers: &[RegisterFact]) -> Option<Ad
         | RejectKind::LeakIntoMem { .. }
         | RejectKind::LeakIntoHelper { .. }
         | RejectKind::LeakReturn { .. } => Advice::KeepAddress,
-        RejectKind::Held(reason) => return of_held(reason),
+        RejectKind::Held(reason) => return of_held(reason, locked_at),
         // The rest says what to do itself, or is no mistake of the program's author.
         _ => return None,
     })
@@ -276,13 +285,13 @@ fn of_helper(reason: &HelperReject) -> Option<Advice> {
     }
 }
 
-fn of_held(reason: &HeldReject) -> Option<Advice> {
+fn of_held(reason: &HeldReject, locked_at: Option<u32>) -> Option<Advice> {
     match reason {
         HeldReject::Unreleased { leaks, .. } => {
             Some(Advice::Release { acquired: leaks.acquired().collect() })
         }
         HeldReject::InLock { .. } | HeldReject::CallInLock {} | HeldReject::GlobalInLock {} => {
-            Some(Advice::Unlock)
+            Some(Advice::Unlock { taken: locked_at })
         }
         HeldReject::TwoLocks {} | HeldReject::SameLock {} => Some(Advice::OneLock),
         _ => None,

@@ -13,6 +13,7 @@ pub use advice::Advice;
 
 use crate::pre::{MapTable, use_def};
 use crate::reject::RejectKind;
+use crate::state::held::{HeldItem, HeldKind};
 use crate::state::{PacketRange, RegKind, RegState};
 use crate::walk::{Access, Walk};
 use skep_abi::insn::{CallTarget, Insn, Reg};
@@ -166,7 +167,7 @@ pub enum Origin {
 impl Diagnosis {
     /// Of a reason that has nothing to do with registers.
     pub(crate) fn of(kind: &RejectKind) -> Diagnosis {
-        Diagnosis { registers: Vec::new(), advice: advice::advise(kind, &[]) }
+        Diagnosis { registers: Vec::new(), advice: advice::advise(kind, &[], None) }
     }
 }
 
@@ -238,12 +239,17 @@ impl Walk<'_> {
         let all = || (0..Reg::COUNT as u8).filter_map(Reg::new).filter(|r| *r != Reg::R10);
         let mut shown: Vec<Reg> = all().filter(mentioned).collect();
         // Of a call only the arguments that the message names: it has many.
-        if shown.is_empty() && !matches!(insn, Insn::Call(_)) {
+        if shown.is_empty() && !matches!(insn, Insn::Call(_) | Insn::Exit) {
             shown = all().filter(|r| uses >> r.num() & 1 != 0).collect();
         }
         let registers: Vec<RegisterFact> =
             shown.into_iter().map(|r| self.register_fact(r)).collect();
-        let advice = advice::advise(kind, &registers);
+        let is_lock = |item: &&HeldItem| match item.kind {
+            HeldKind::Lock | HeldKind::ResLock | HeldKind::ResLockIrq => true,
+            HeldKind::Ref | HeldKind::Irq => false,
+        };
+        let lock = self.cur.held.items.iter().rev().find(is_lock);
+        let advice = advice::advise(kind, &registers, lock.map(|l| l.insn_idx));
         Diagnosis { registers, advice }
     }
 

@@ -9,6 +9,7 @@ mod ctx;
 mod fields;
 mod flow_keys;
 mod map;
+mod map_object;
 mod memory;
 mod packet;
 mod region;
@@ -143,9 +144,9 @@ impl Walk<'_> {
             RegKind::Btf(ty) => self.check_btf(ty, &ptr, a, dir)?,
             // SOUND: wherever in 32 bits it points, it is the arena's, or a hole whose fault is caught.
             RegKind::Arena => UNKNOWN,
+            RegKind::Map(map) => self.refuse_map_object(map, a, dir)?,
             RegKind::NotInit
             | RegKind::Scalar
-            | RegKind::Map(_)
             | RegKind::PacketEnd
             | RegKind::Func(_)
             | RegKind::Dynptr(_) => {

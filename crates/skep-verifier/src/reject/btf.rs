@@ -28,6 +28,11 @@ kinds! {
         "R{reg} is ptr_{name} invalid negative access: off={off}";
     VariableOff { reg: u8, name: String, off: i64, var_off: Tnum } = EACCES,
         "R{reg} is ptr_{name} invalid variable offset: off={off}, var_off={var_off}";
+    NoMapStruct { map_type: u32 } = ENOTSUPP,
+        "map_ptr access not supported for map type {map_type}";
+    MapNegativeOff { reg: u8, name: &'static str, off: i32 } = EACCES,
+        "R{reg} is {name} invalid negative access: off={off}";
+    MapOnlyRead { name: &'static str } = EACCES, "only read from {name} is supported";
     UserMemory { reg: u8, name: String, off: i64 } = EACCES,
         "R{reg} is ptr_{name} access user memory: off={off}";
     PercpuMemory { reg: u8, name: String, off: i64 } = EACCES,
