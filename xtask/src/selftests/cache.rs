@@ -62,6 +62,9 @@ impl Cache {
         for map in load.maps.iter() {
             hash.add(format!("{:?}{:?}{:?}", map.def, map.elements, map.programs).as_bytes());
             hash.add(&self.types(map.btf.as_ref()).to_ne_bytes());
+            if map.def.inner.as_ref().is_some_and(|inner| inner.btf_value_type_id != 0) {
+                hash.add(b"typed inner map");
+            }
         }
         format!("{:016x}", hash.0)
     }

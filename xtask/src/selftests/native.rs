@@ -232,17 +232,20 @@ fn create(map: &Map, mode: Mode) -> Result<KernelMap, String> {
     if mode == Mode::Unprivileged && !may_create_unprivileged(def) {
         return Err(format!("map '{}' needs privileges", def.symbol));
     }
-    let btf = match &map.btf {
+    let types_of = |def: &MapDef| match &map.btf {
         Some(btf) if def.btf_key_type_id != 0 || def.btf_value_type_id != 0 => {
             KernelBtf::load(&btf.to_bytes(ByteOrder::HOST)).ok()
         }
         _ => None,
     };
     let inner = match &def.inner {
-        Some(inner) => Some(create_one(inner, btf.as_ref(), None).map_err(|e| failed("inner", e))?),
+        Some(inner) => {
+            let created = create_one(inner, types_of(inner).as_ref(), None);
+            Some(created.map_err(|e| failed("inner", e))?)
+        }
         None => None,
     };
-    let created = create_one(def, btf.as_ref(), inner.as_ref());
+    let created = create_one(def, types_of(def).as_ref(), inner.as_ref());
     let created = created.map_err(|e| failed("create", e))?;
     for (key, value) in &map.elements {
         created.update(key, value, 0).map_err(|e| failed("fill", e))?;
