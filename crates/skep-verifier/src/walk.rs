@@ -9,12 +9,12 @@ use crate::caps::Rights;
 use crate::env::{Env, ProgTypeProps};
 use crate::insn::{AluGuard, TailMap};
 use crate::log::{Log, LogLevel, LogState};
-use crate::pre::{Marks, Program};
+use crate::pre::{FuncArg, FuncFacts, Marks, Program, Unclear};
 use crate::prog::{LoadRequest, VerifyStats};
 use crate::prune::{
     Guess, History, IdMap, IsTarget, Kept, Others, Resume, SlotMasks, StateId, Visit,
 };
-use crate::reject::{Bug, Reject, RejectKind, VerifyError};
+use crate::reject::{Bug, ProgReject, Reject, RejectKind, VerifyError};
 use crate::state::{Frame, RegKind, RegState, VerifierState};
 use skep_abi::Errno;
 use skep_abi::insn::{CallTarget, Insn, Reg};
@@ -137,10 +137,14 @@ pub(crate) struct Walk<'a> {
     stack_kept: Vec<Cell<u32>>,
     /// What each function is used as.
     pub(crate) fn_uses: Vec<FnUse>,
-    /// The exception callback is still to be walked.
-    exception_cb_left: bool,
     pub(crate) kept: Kept,
     pending: Vec<Pending>,
+    /// Global functions that some path calls.
+    pub(crate) called: Vec<bool>,
+    /// Global functions that were walked, or are being walked.
+    judged: Vec<bool>,
+    /// Functions whose arguments are, as far as is known, what BTF says.
+    pub(crate) reliable: Vec<bool>,
     id_gen: u32,
     /// Numbers are compared exactly, so that each offset of a pointer is seen (`explore_alu_limits`).
     pub(crate) compares_exactly: bool,
@@ -169,12 +173,15 @@ impl<'a> Walk<'a> {
         let in_sleepable = prog.is_sleepable;
         let mut fn_uses = vec![FnUse::default(); prog.subprogs.len()];
         let exception_cb = prog.exception_cb.and_then(|n| fn_uses.get_mut(usize::from(n)));
-        let exception_cb_left = exception_cb.is_some();
         if let Some(f) = exception_cb {
             *f = FnUse { is_callback: true, is_later: true };
         }
-        let stack_used = vec![Cell::new(0); prog.subprogs.len()];
+        let subprogs = prog.subprogs.len();
+        let stack_used = vec![Cell::new(0); subprogs];
         let stack_kept = stack_used.clone();
+        let is_exception_cb = |n: usize| prog.exception_cb.map(usize::from) == Some(n);
+        let called = (0..subprogs).map(is_exception_cb).collect();
+        let reliable = prog.funcs.iter().map(|f| f.args.is_ok()).collect();
         Walk {
             env,
             props: judged_as(env),
@@ -197,9 +204,11 @@ impl<'a> Walk<'a> {
             stack_used,
             stack_kept,
             fn_uses,
-            exception_cb_left,
             kept: Kept::new(len),
             pending: Vec::new(),
+            called,
+            judged: vec![false; subprogs],
+            reliable,
             id_gen: 0,
             compares_exactly: false,
             id_map: IdMap::default(),
@@ -251,7 +260,7 @@ impl<'a> Walk<'a> {
 
     /// Walks all paths.
     pub(crate) fn run(&mut self) -> Result<(), VerifyError> {
-        match self.run_paths() {
+        match self.run_functions() {
             Ok(()) => Ok(()),
             Err(Stop::Bug(what)) => Err(Bug { insn_idx: self.idx, what }.into()),
             Err(Stop::Reject(kind)) => {
@@ -273,8 +282,92 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn run_paths(&mut self) -> Res<()> {
+    /// Walks the program, then each global function that it calls, directly or not (`do_check_subprogs`).
+    fn run_functions(&mut self) -> Res<()> {
         self.log_start();
+        self.start_main()?;
+        self.run_paths()?;
+        loop {
+            let next = (1..self.called.len()).find(|n| {
+                self.called.get(*n) == Some(&true) && self.judged.get(*n) == Some(&false)
+            });
+            let Some(n) = next else { return Ok(()) };
+            // In the kernel's order: each pass goes over all functions that were called by then.
+            for n in n..self.called.len() {
+                let is_due =
+                    self.called.get(n) == Some(&true) && self.judged.get(n) == Some(&false);
+                if !is_due {
+                    continue;
+                }
+                if let Some(judged) = self.judged.get_mut(n) {
+                    *judged = true;
+                }
+                if self.prog.exception_cb.map(usize::from) == Some(n) {
+                    self.start_exception_callback()?;
+                } else {
+                    self.start_global(n)?;
+                }
+                self.run_paths()?;
+                let name = self.prog.funcs.get(n).map_or("", |f| f.name.as_str());
+                self.log.put(format_args!(
+                    "Func#{n} ('{name}') is safe for any args that match its prototype\n"
+                ));
+            }
+        }
+    }
+
+    /// An extension is judged by its signature, as the function that it replaces is called.
+    fn start_main(&mut self) -> Res<()> {
+        if self.env.prog_type().prog_type == BPF_PROG_TYPE_EXT && self.env.target().is_some() {
+            return self.start_global(0);
+        }
+        let is_ctx = |f: &FuncFacts| f.args == Ok(vec![FuncArg::Ctx]);
+        if let (Some(f), Some(reliable)) = (self.prog.funcs.first(), self.reliable.first_mut()) {
+            *reliable = is_ctx(f);
+        }
+        Ok(())
+    }
+
+    fn start_exception_callback(&mut self) -> Res<()> {
+        self.enter_exception_callback()?;
+        if self.next_path() {
+            return Ok(());
+        }
+        Err(Stop::Bug("an exception callback that is not entered"))
+    }
+
+    /// Goes to the start of a function, with any arguments that fit its signature.
+    fn start_global(&mut self, n: usize) -> Res<()> {
+        let (Some(func), Some(sub)) = (self.prog.funcs.get(n), self.prog.subprogs.get(n)) else {
+            return Err(Stop::Bug("no such function"));
+        };
+        let (args, name, start) = (func.args.clone(), func.name.clone(), sub.start);
+        self.idx = start;
+        self.log.put(format_args!("Validating {name}() func#{n}...\n"));
+        let args = match args {
+            Ok(args) => args,
+            Err(Unclear::Message(why)) => return Err(why.into()),
+            Err(Unclear::Silent) => return Err(ProgReject::GlobalNoBtf {}.into()),
+        };
+        let subprog = u16::try_from(n).map_err(|_| Stop::Bug("too many functions"))?;
+        let frame = self.frame_of_signature(subprog, &args)?;
+        self.cur = VerifierState {
+            frames: vec![Rc::new(frame)],
+            held: Rc::default(),
+            is_speculative: false,
+            may_goto_depth: 0,
+            callback_unroll_depth: 0,
+            in_sleepable: self.prog.is_sleepable,
+        };
+        self.parent = None;
+        self.history = History::default();
+        self.written = SlotMasks::default();
+        self.kept.clear();
+        self.log_all_changed();
+        Ok(())
+    }
+
+    fn run_paths(&mut self) -> Res<()> {
         loop {
             match self.step()? {
                 Flow::Next => {
@@ -285,14 +378,10 @@ impl<'a> Walk<'a> {
                 Flow::End => {
                     self.log_all_changed();
                     self.finish_path();
-                    if self.next_path() {
-                        continue;
-                    }
-                    if !core::mem::take(&mut self.exception_cb_left) {
-                        return Ok(());
-                    }
-                    self.enter_exception_callback()?;
                     if !self.next_path() {
+                        if self.log.level() == LogLevel::Path {
+                            self.log.rewind(0);
+                        }
                         return Ok(());
                     }
                 }

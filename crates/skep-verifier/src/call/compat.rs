@@ -97,7 +97,6 @@ fn judge(arg: ArgType, kind: RegKind, flags: PtrFlags) -> (bool, &'static str) {
     let plain = flags == PtrFlags::NONE;
     let is_btf = matches!(kind, RegKind::Btf(_));
     let is_socket = plain && matches!(kind, RegKind::Socket(_));
-    let is_object = plain || flags == PtrFlags::TRUSTED || flags == PtrFlags::RCU;
     match arg {
         ArgType::None | ArgType::Anything => (true, ""),
         ArgType::ConstMap => (plain && matches!(kind, RegKind::Map(_)), "map_ptr"),
@@ -124,9 +123,7 @@ fn judge(arg: ArgType, kind: RegKind, flags: PtrFlags) -> (bool, &'static str) {
             let is_full = kind == RegKind::Socket(crate::state::SockKind::Full);
             (plain && is_full, "sock")
         }
-        ArgType::Btf(..) | ArgType::KptrSource => {
-            (is_btf && is_object, "ptr_, trusted_ptr_, rcu_ptr_")
-        }
+        ArgType::Btf(..) | ArgType::KptrSource => judge_btf(kind, flags),
         ArgType::BtfSockCommon(_) => {
             let is_object = is_btf && (plain || flags == PtrFlags::TRUSTED);
             (is_socket || is_object, BTF_SOCKETS)
@@ -147,6 +144,13 @@ fn judge(arg: ArgType, kind: RegKind, flags: PtrFlags) -> (bool, &'static str) {
             (plain && ok, "fp, dynptr_ptr")
         }
     }
+}
+
+/// Whether an argument that is an object takes a pointer with these flags, and what it takes.
+pub(super) fn judge_btf(kind: RegKind, flags: PtrFlags) -> (bool, &'static str) {
+    let is_btf = matches!(kind, RegKind::Btf(_));
+    let is_object = flags == PtrFlags::NONE || flags == PtrFlags::TRUSTED || flags == PtrFlags::RCU;
+    (is_btf && is_object, "ptr_, trusted_ptr_, rcu_ptr_")
 }
 
 impl Walk<'_> {
@@ -190,7 +194,7 @@ impl Walk<'_> {
         if reg.may_be_null() && (!is_nullable(arg) || is_release(arg)) {
             return Err(HelperReject::PossiblyNull { arg: r.num() }.into());
         }
-        self.check_arg_btf(proto, arg, r, call)
+        self.check_arg_btf(arg, r, call)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::domain::{Range, Scalar};
 use crate::env::{Callback, HelperProto, RefEffect, RetType, SockRet};
 use crate::pre::{MapId, has_lock};
 use crate::state::{PtrFlags, RegKind, RegState, SockKind};
-use crate::walk::{Res, Stop, Walk, unsupported};
+use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::{
     BPF_FUNC_get_smp_processor_id, BPF_FUNC_get_stack, BPF_FUNC_get_task_stack,
@@ -95,11 +95,6 @@ impl Walk<'_> {
             | RetType::BtfTrusted(_)
             | RetType::BtfOrNull(_) => self.returned_object(proto, args)?,
         })
-    }
-
-    /// An object of the kernel's.
-    fn returned_object(&mut self, proto: &HelperProto, _args: &CallArgs) -> Res<RegState> {
-        Err(unsupported(format!("kernel objects that helpers return (bpf_{})", proto.name)))
     }
 
     /// What is known of a number that a helper returns (`do_refine_retval_range`).

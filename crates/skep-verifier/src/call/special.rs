@@ -3,13 +3,13 @@
 //! Until these are there, a program that needs one is refused.
 
 use super::args::CallArgs;
-use crate::env::{ArgType, DynptrArg, DynptrSort, HelperProto};
+use crate::env::{DynptrArg, DynptrSort, HelperProto};
 use crate::object::DynptrUse;
 use crate::reject::{HeldReject, ObjectReject};
 use crate::state::held::HeldKind;
 use crate::state::ptr::DynptrKind;
 use crate::state::{RegKind, RegState};
-use crate::walk::{Res, Stop, Walk, unsupported};
+use crate::walk::{Res, Walk};
 use skep_abi::insn::Reg;
 use skep_abi::uapi::BPF_FUNC_spin_lock;
 use skep_btf::fields::FieldKind;
@@ -77,21 +77,6 @@ impl Walk<'_> {
             0 => Err(ObjectReject::NotAcquired { reg: r.num() }.into()),
             _ => Ok(()),
         }
-    }
-
-    /// A kernel object is of the type that the argument takes (`btf_struct_ids_match`).
-    pub(super) fn check_arg_btf(
-        &self,
-        proto: &HelperProto,
-        arg: ArgType,
-        r: Reg,
-        call: &CallArgs,
-    ) -> Res<()> {
-        if arg == ArgType::KptrSource {
-            let (field, ty) = call.kptr.as_ref().ok_or(Stop::Bug("no place for a pointer"))?;
-            return self.check_kptr_type(field, *ty, r);
-        }
-        Err(unsupported(format!("kernel objects as arguments (bpf_{})", proto.name)))
     }
 
     /// A helper gives a reference back (`release_reference`).

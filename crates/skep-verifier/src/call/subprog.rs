@@ -25,13 +25,15 @@ impl Walk<'_> {
         s.map(|s| s.start).ok_or(Stop::Bug("no such function"))
     }
 
-    // SOUND: the callee is walked with what this caller passes; nothing is assumed of it. A function that BTF calls
-    // global is walked the same way.
-    // DEVIATION: the kernel judges global functions once, by the types of their arguments.
+    // SOUND: the callee of a static call is walked with what this caller passes; nothing is assumed of it.
     pub(crate) fn exec_call(&mut self, off: i32) -> Res<Flow> {
         let target = self.slot_at(off)?;
         let subprog = self.prog.subprog_of.get(target as usize).copied();
         let subprog = subprog.ok_or(Stop::Bug("a call was not resolved"))?;
+        if self.is_global(subprog) {
+            return self.exec_global_call(subprog);
+        }
+        self.note_static_call(subprog);
         let mut callee = self.new_frame(subprog)?;
         let args = self.cur.cur().regs.iter().enumerate().take(6).skip(1);
         for (to, (_, from)) in callee.regs.iter_mut().skip(1).zip(args) {
@@ -100,12 +102,16 @@ impl Walk<'_> {
     /// The program's result, in R0 at its end or with an exception in R1.
     pub(crate) fn check_return_in(&mut self, r: Reg) -> Res<()> {
         let rule = self.prog.attach.ret;
-        if rule == ReturnRule::Void {
+        let is_main = self.cur.cur().subprog == 0;
+        if is_main && rule == ReturnRule::Void {
             return Ok(());
         }
         self.check_readable(r)?;
         if self.is_secret(r) {
             return Err(RejectKind::LeakReturn { reg: r.num() }.into());
+        }
+        if !is_main {
+            return self.check_global_return();
         }
         let range = match rule {
             ReturnRule::Props => self.props.ret_range,

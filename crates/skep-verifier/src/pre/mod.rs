@@ -5,15 +5,17 @@
 
 pub(crate) mod attach;
 mod cfg;
+mod effects;
 mod exception;
 mod fastcall;
-mod kernel_ctx;
+pub(crate) mod kernel_ctx;
 mod kfunc;
 mod kfunc_arg;
 mod liveness;
 mod map_use;
 mod records;
 mod resolve;
+mod signature;
 mod subprog;
 
 use crate::env::{Caps, Env};
@@ -24,6 +26,7 @@ use skep_abi::insn::{CallTarget, Imm64, Insn};
 use skep_abi::uapi::BPF_F_SLEEPABLE;
 
 pub(crate) use attach::{Attach, ReturnRule};
+pub(crate) use effects::Effects;
 pub(crate) use exception::check_exception_callback;
 pub(crate) use fastcall::Fastcall;
 pub(crate) use kfunc::{Kfunc, KfuncRet, KfuncTable, MAX_ARGS as MAX_KFUNC_ARGS, kind_text};
@@ -33,6 +36,7 @@ pub(crate) use kfunc_arg::{
 pub(crate) use liveness::use_def;
 pub(crate) use records::{Records, has_lock};
 pub(crate) use resolve::{MapId, MapTable};
+pub(crate) use signature::{FuncArg, FuncFacts, Linkage, Signature, Unclear};
 pub(crate) use subprog::Subprog;
 
 /// A decoded program with everything that needs no path to be known.
@@ -64,6 +68,10 @@ pub(crate) struct Program {
     pub(crate) is_sleepable: bool,
     /// What it attaches to.
     pub(crate) attach: Attach,
+    /// What BTF says of each function.
+    pub(crate) funcs: Vec<FuncFacts>,
+    /// What calling each function may do.
+    pub(crate) effects: Vec<Effects>,
 }
 
 /// Flags of a slot that `cfg` finds.
@@ -173,6 +181,8 @@ pub(crate) fn prepare(
     let marks = cfg::check(&insns, &subprogs, entries, &kfuncs, env)?;
     let attach = attach::resolve(req, env)?;
     let fastcall = fastcall::find(&insns, &subprogs, &kfuncs, env);
+    let funcs = signature::all(subprogs.len(), req, env);
+    let effects = effects::all(&insns, &subprogs, &subprog_of, &kfuncs, env);
     let (live_before, touched) = liveness::registers(&insns, &kfuncs, env);
     Ok(Program {
         insns,
@@ -188,5 +198,7 @@ pub(crate) fn prepare(
         exception_cb,
         is_sleepable,
         attach,
+        funcs,
+        effects,
     })
 }

@@ -84,6 +84,15 @@ impl Kept {
         }
     }
 
+    /// Forgets all states, before another function is walked.
+    pub(crate) fn clear(&mut self) {
+        self.slab.clear();
+        self.free.clear();
+        self.lists.iter_mut().for_each(Vec::clear);
+        self.live = 0;
+        self.loops = super::loops::Loops::default();
+    }
+
     /// States kept in all.
     pub(crate) fn total(&self) -> u64 {
         self.total

@@ -28,6 +28,14 @@ pub(crate) struct Places {
 struct Lost;
 
 impl Places {
+    /// Whether only arguments of the outermost function are wanted.
+    fn is_of_args(&self) -> bool {
+        let mut regs = self.regs.iter();
+        regs.next().is_some_and(|r| r & !ARGS == 0)
+            && regs.all(|m| *m == 0)
+            && self.slots.iter().all(|m| *m == 0)
+    }
+
     fn is_empty(&self) -> bool {
         self.regs.iter().all(|m| *m == 0) && self.slots.iter().all(|m| *m == 0)
     }
@@ -320,7 +328,13 @@ fn walk_back(
             let last = history.get(at).map_or(0, |s| s.idx);
             trace.segment(next.depth, last, first(kept, parent), Some(next.idx));
         }
-        let Some(step) = history.get(at) else { break };
+        let Some(step) = history.get(at) else {
+            if wanted.is_of_args() {
+                // SOUND: arguments of the function that is walked; they are unknown in every state.
+                return changed;
+            }
+            break;
+        };
         trace.step(prog, next.depth, wanted.masks(next.depth), step.idx);
         if wanted.step_back(prog, step, history.links(step), next).is_err() {
             break;

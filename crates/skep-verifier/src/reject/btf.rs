@@ -62,4 +62,11 @@ kinds! {
         "func '{func}' arg{nth} type {kind} is not a struct";
     NotOfProg { func: String, nth: usize, name: String } = EACCES,
         "func '{func}' arg{nth} '{name}' is not the context of the program";
+
+    // Arguments and results.
+    NoKernelType { name: String } = EINVAL, "the kernel's types have no struct {name}";
+    OtherType { reg: u8, have: String, need: String } = EACCES,
+        "R{reg} is of type {have} but {need} is expected";
+    PercpuNoSize { name: String } = EINVAL,
+        "unable to resolve the size of type '{name}': -22";
 }

@@ -1,6 +1,8 @@
 //! [`ProgReject`]: reasons about what a program is, and what it attaches to.
 
 use crate::env::Caps;
+use crate::reject::RejectKind;
+use crate::state::TypeText;
 
 kinds! {
     /// A reason about what a program is, and what it attaches to.
@@ -96,4 +98,43 @@ kinds! {
         "arg{arg} in {func}() is not a pointer to context";
     ArgStruct { arg: usize, func1: String, name1: String, func2: String, name2: String } = EINVAL,
         "arg{arg} {func1}(struct {name1} *) doesn't match {func2}(struct {name2} *)";
+
+    // Global functions.
+    GlobalArgs { func: String, args: usize, max: usize } = EINVAL,
+        "Global function {func}() with {args} > {max} args. Buggy compiler.";
+    GlobalReturn { func: String } = EINVAL,
+        "Global function {func}() doesn't return scalar. Only those are supported.";
+    GlobalArgKind { arg: usize, kind: &'static str, func: String } = EINVAL,
+        "Arg#{arg} type {kind} in {func}() is not supported yet.";
+    GlobalNoBtf { } = EFAULT, "Global functions need valid BTF";
+    TagOnStatic { arg: usize } = EOPNOTSUPP,
+        "arg#{arg} type tag is not supported in static functions";
+    UnknownTags { arg: usize } = EOPNOTSUPP, "arg#{arg} has unsupported set of tags";
+    TagsClash { arg: usize } = EINVAL, "arg#{arg} has invalid combination of tags";
+    ArenaClash { arg: usize } = EINVAL, "arg#{arg} arena cannot be combined with any other tags";
+    UntrustedClash { arg: usize } = EINVAL,
+        "arg#{arg} untrusted cannot be combined with any other tags";
+    UntrustedKind { arg: usize, kind: &'static str, name: String } = EINVAL,
+        "arg#{arg} has type {kind} '{name}', but only struct or primitive types are allowed";
+    TagOnNumber { arg: usize } = EINVAL,
+        "arg#{arg} has pointer tag, but is not a pointer type";
+    ArgNoSize { arg: usize, kind: &'static str, name: String } = EINVAL,
+        "arg#{arg} reference type('{kind} {name}') size cannot be determined: -22";
+    ArgNoMatch { arg: usize, kind: &'static str, name: String, what: &'static str } = ENOENT,
+        "arg#{arg} reference type('{kind} {name}') {what}";
+    CtxNameless { arg: usize } = EINVAL, "arg#{arg} type doesn't have a name";
+    CtxVoid { arg: usize } = EINVAL, "arg#{arg} should be void pointer";
+    CtxName { arg: usize, name: String } = EINVAL, "arg#{arg} should be `struct {name} *`";
+    NotANumber { reg: u8 } = EINVAL, "R{reg} is not a scalar";
+    NotTheCtx { arg: usize } = EINVAL, "arg#{arg} expects pointer to ctx";
+    NotArena { reg: u8 } = EINVAL, "R{reg} is not a pointer to arena or scalar.";
+    GlobalArgNull { arg: usize } = EINVAL, "arg#{arg} is expected to be non-NULL";
+    GlobalInLock { } = EINVAL,
+        "global function calls are not allowed while holding a lock,\nuse static function instead";
+    GlobalSleeps { } = EINVAL,
+        "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context";
+    GlobalArgsDiffer { why: Box<RejectKind>, subprog: u16, name: String } = EINVAL,
+        "{why}\nCaller passes invalid args into func#{subprog} ('{name}')";
+    GlobalNotScalar { ty: TypeText } = EINVAL,
+        "At subprogram exit the register R0 is not a scalar value ({ty})";
 }

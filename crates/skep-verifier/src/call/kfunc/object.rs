@@ -44,7 +44,7 @@ fn kernel_name(kind: RegKind) -> Option<&'static str> {
 
 impl Walk<'_> {
     /// A structure of the kernel's, by name.
-    fn kernel_struct(&self, name: &str) -> Option<BtfType> {
+    pub(in crate::call) fn kernel_struct(&self, name: &str) -> Option<BtfType> {
         let ty = self.env.kernel_btf()?.find_by_name_kind(name, Kind::Struct)?;
         Some(BtfType { btf: BtfOwner::Kernel, id: ty.id().0 })
     }
