@@ -22,10 +22,11 @@ const MAX_LOG_BYTES: usize = (16 << 20) - 4096;
 /// Lines compared of each log: a loop's can have millions.
 const MAX_LINES: usize = 4000;
 
-struct Pair {
-    name: String,
-    ours: String,
-    kernels: String,
+/// The logs of one program.
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) ours: String,
+    pub(crate) kernels: String,
 }
 
 fn ours(case: &Case) -> String {
@@ -151,7 +152,7 @@ fn write_logs(pairs: &[Pair]) {
 }
 
 /// The first lines that differ.
-fn difference(pair: &Pair) -> Option<String> {
+pub(crate) fn difference(pair: &Pair) -> Option<String> {
     if pair.kernels.len() > MAX_LOG_BYTES {
         // The kernel kept its end only.
         return None;

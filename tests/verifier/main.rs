@@ -6,3 +6,4 @@ mod hard;
 mod logs;
 mod spec;
 mod testenv;
+mod values;

@@ -3,7 +3,7 @@
 use crate::domain::Scalar;
 use crate::pre::MapId;
 use crate::reject::RejectKind;
-use crate::state::{RegKind, RegState};
+use crate::state::{RegKind, RegState, Shift};
 use crate::walk::{Res, Stop, Walk, unsupported};
 use skep_abi::insn::{AluOp, EndianOp, Imm64, Reg, Size, Src, Width};
 use skep_abi::uapi::BPF_MAP_TYPE_ARENA;
@@ -93,7 +93,7 @@ impl Walk<'_> {
         }
         self.guard_numbers(op, dst, src)?;
         self.split_sign_mask(op, dst, &operand.num)?;
-        self.adjust_scalar(width, op, dst, src, &operand.num);
+        self.adjust_scalar(width, op, dst, &operand.num);
         Ok(())
     }
 
@@ -112,23 +112,18 @@ impl Walk<'_> {
     }
 
     /// Arithmetic of two numbers, and what becomes of the links of `dst`.
-    fn adjust_scalar(&mut self, width: Width, op: AluOp, dst: Reg, src: Src, operand: &Scalar) {
+    fn adjust_scalar(&mut self, width: Width, op: AluOp, dst: Reg, operand: &Scalar) {
         let may_link = self.rights.bpf_capable;
         let r = self.cur.reg_mut(dst);
+        let fits = width == Width::W64 || r.num.umax() <= u64::from(u32::MAX);
         r.num = r.num.alu(width, op, operand);
-        // SOUND: `r = x + K` stays linked to `x` only for one addition of a small constant at full width, so
-        // that the sum of bounds and constant cannot wrap when bounds are passed along the link.
-        let delta = match (op, width, src) {
-            (AluOp::Add, Width::W64, _) if r.id != 0 && may_link && !r.is_shifted => {
-                operand.const_value().and_then(|v| i32::try_from(v).ok())
-            }
-            _ => None,
+        let shift = if may_link && r.id != 0 && r.shift == Shift::None && fits {
+            shift_of(width, op, operand)
+        } else {
+            None
         };
-        match delta {
-            Some(k) => {
-                r.is_shifted = true;
-                r.off = k;
-            }
+        match shift {
+            Some((shift, off)) => (r.shift, r.off) = (shift, off),
             None => r.unlink(),
         }
     }
@@ -140,7 +135,7 @@ impl Walk<'_> {
             return;
         }
         let mut id = reg.id;
-        if reg.is_shifted {
+        if reg.shift != Shift::None {
             self.cur.reg_mut(r).unlink();
             id = 0;
         }
@@ -308,6 +303,22 @@ impl Walk<'_> {
         };
         *self.cur.reg_mut(dst) = value;
         Ok(())
+    }
+}
+
+/// How the result of an addition or subtraction follows from the number before it.
+// SOUND: by one constant, which is exact modulo the width; at 32 bits the number before was below 2^32, so that it can be
+// found again from the result.
+fn shift_of(width: Width, op: AluOp, operand: &Scalar) -> Option<(Shift, i32)> {
+    let value = operand.const_at(width)?;
+    let (shift, off) = match width {
+        Width::W64 => (Shift::Wide, i32::try_from(value as i64).ok()?),
+        Width::W32 => (Shift::Half, value as i32),
+    };
+    match op {
+        AluOp::Add => Some((shift, off)),
+        AluOp::Sub => Some((shift, off.checked_neg()?)),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::prune::LinkSet;
 use crate::reject::RejectKind;
 use crate::state::{PacketRange, Place, PtrFlags, RegKind, RegState, SockKind, VerifierState};
 use crate::walk::{Flow, Res, Walk};
-use skep_abi::insn::{AluOp, JmpOp, Reg, Src, Width};
+use skep_abi::insn::{JmpOp, Reg, Src, Width};
 use skep_abi::uapi::{BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_XSKMAP};
 use skep_btf::fields::FieldKind;
 
@@ -188,8 +188,8 @@ impl Walk<'_> {
     fn collect_links(&mut self, dst: Reg, src: Src) -> LinkSet {
         let mut set = LinkSet::default();
         let other = match src {
-            Src::Reg(r) if r != dst => Some(r),
-            Src::Reg(_) | Src::Imm(_) => None,
+            Src::Reg(r) => Some(r),
+            Src::Imm(_) => None,
         };
         for r in [other, Some(dst)].into_iter().flatten() {
             let id = self.cur.reg(r).id;
@@ -251,12 +251,7 @@ fn sync_links(state: &mut VerifierState, frame: u8, reg: Reg, links: &LinkSet) {
         if !other.is_scalar() || other.id != known.id {
             continue;
         }
-        let shift = |r: &RegState| if r.is_shifted { i64::from(r.off) } else { 0 };
-        // SOUND: other = known + delta, for every value that `known` can have.
-        other.num = match shift(other) - shift(&known) {
-            0 => known.num,
-            delta => known.num.alu(Width::W64, AluOp::Add, &Scalar::constant(delta as u64)),
-        };
+        other.num = other.follow(&known);
     }
 }
 

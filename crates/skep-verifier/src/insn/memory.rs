@@ -128,8 +128,12 @@ impl Walk<'_> {
         let ptr = *self.cur.reg(dst);
         let access = MemAccess { base: dst, off: off.into(), size, align: Align::Strict };
         // SOUND: what is loaded is the old value of memory, as by a plain load; what is stored is unknown.
+        // It is judged as a number first: a spilled address must not come out of it.
         let into = loaded.filter(|r| *r != dst);
-        self.access_memory(access, Direction::Read { into, extend: Extend::Zero })?;
+        self.access_memory(access, Direction::Read { into: None, extend: Extend::Zero })?;
+        if into.is_some() {
+            self.access_memory(access, Direction::Read { into, extend: Extend::Zero })?;
+        }
         self.access_memory(access, Direction::Write { value: Value::Unknown })?;
         if into.is_none()
             && let Some(r) = loaded

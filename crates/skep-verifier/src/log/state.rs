@@ -7,7 +7,7 @@ use crate::pre::{MapId, MapTable};
 use crate::state::ptr::{BtfOwner, BtfType, DynptrKind};
 use crate::state::stack::IterState;
 use crate::state::{
-    ByteKind, Frame, Held, PacketRange, PtrFlags, RegKind, RegState, SlotObject, StackSlot,
+    ByteKind, Frame, Held, PacketRange, PtrFlags, RegKind, RegState, Shift, SlotObject, StackSlot,
 };
 use core::fmt::{self, Display as _};
 use skep_btf::TypeId;
@@ -118,7 +118,7 @@ impl RegText<'_> {
         let r = self.reg;
         if r.id != 0 {
             a.put(format_args!("id={}", r.id))?;
-            if r.is_shifted {
+            if r.shift != Shift::None {
                 write!(a.f, "{:+}", r.off)?;
             }
         }

@@ -5,7 +5,7 @@ use crate::domain::Scalar;
 use crate::env::MemAccess as HelperAccess;
 use crate::insn::MAX_VAR_OFF;
 use crate::reject::{ObjectReject, RejectKind, SpecReject};
-use crate::state::{ByteKind, Frame, Place, RegKind, RegState, SlotObject, StackSlot};
+use crate::state::{ByteKind, Frame, Place, RegKind, RegState, Shift, SlotObject, StackSlot};
 use crate::walk::{Res, Stop, Walk};
 use skep_abi::insn::{Reg, Size};
 
@@ -245,7 +245,7 @@ impl Walk<'_> {
         let id = self.new_id();
         let f = self.cur.frame_mut(frame).ok_or(Stop::Bug("no such frame"))?;
         let slot = f.stack.get_mut(slot_idx).ok_or(Stop::Bug("no such slot"))?;
-        if slot.reg.is_shifted {
+        if slot.reg.shift != Shift::None {
             slot.reg.unlink();
         }
         if slot.reg.id == 0 && slot.reg.num.const_value().is_none() {

@@ -88,7 +88,7 @@ fn guard(mask: Mask, op: AluOp, dst: Reg, src: Reg) -> (Patch, Insn) {
 }
 
 /// The instructions before a tail call that keep its index within the program array.
-// SOUND: an index that is too large skips the call, as the call itself would; under speculation the mask holds.
+// SOUND: an index that is too large skips the call, which may fail at any time; under speculation the mask holds.
 fn bound_tail_call(walk: &Walk<'_>, idx: u32, map: TailMap) -> Result<Option<Patch>, VerifyError> {
     let map = match map {
         TailMap::None => return Ok(None),
@@ -99,11 +99,11 @@ fn bound_tail_call(walk: &Walk<'_>, idx: u32, map: TailMap) -> Result<Option<Pat
     let bug = Bug { insn_idx: idx, what: "a tail call without its map" };
     let max = walk.prog.maps.get(map).ok_or(bug)?.props.max_entries;
     let mask = max.checked_next_power_of_two().map_or(u32::MAX, |n| n - 1);
-    let (width, dst) = (Width::W32, Reg::R3);
+    let (dst, max, mask) = (Reg::R3, Src::Imm(max.cast_signed()), Src::Imm(mask.cast_signed()));
     let before = vec![
-        // Over the mask and the call.
-        Insn::JumpIf { width, op: JmpOp::Ge, dst, src: Src::Imm(max.cast_signed()), off: 2 },
-        Insn::Alu { width, op: AluOp::And, dst, src: Src::Imm(mask.cast_signed()) },
+        // Over the mask and the call; by the whole register, though the call looks at half of it, as the kernel does.
+        Insn::JumpIf { width: Width::W64, op: JmpOp::Ge, dst, src: max, off: 2 },
+        Insn::Alu { width: Width::W32, op: AluOp::And, dst, src: mask },
     ];
     Ok(Some(Patch { before, after: Vec::new() }))
 }

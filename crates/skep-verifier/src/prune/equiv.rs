@@ -7,7 +7,7 @@ use crate::caps::Rights;
 use crate::pre::Program;
 use crate::state::held::HeldItem;
 use crate::state::{
-    ByteKind, Frame, Held, PacketRange, Place, RegKind, RegState, SlotObject, StackSlot,
+    ByteKind, Frame, Held, PacketRange, Place, RegKind, RegState, Shift, SlotObject, StackSlot,
     VerifierState,
 };
 use core::cell::Cell;
@@ -57,17 +57,16 @@ impl IdMap {
         true
     }
 
-    /// As [`IdMap::matches`], where no id stands for one of its own.
+    /// As [`IdMap::matches`], where no old id matches any, and no new id stands for one of its own.
     fn matches_scalar(&mut self, old: u32, cur: u32) -> bool {
-        let mut named = |id: u32| {
-            if id != 0 {
-                return id;
-            }
-            self.temp = self.temp.saturating_add(1);
-            self.temp
-        };
-        let (old, cur) = (named(old), named(cur));
-        self.matches(old, cur)
+        if old == 0 {
+            return true;
+        }
+        if cur != 0 {
+            return self.matches(old, cur);
+        }
+        self.temp = self.temp.saturating_add(1);
+        self.matches(old, self.temp)
     }
 }
 
@@ -223,7 +222,7 @@ impl Compare<'_> {
         old.kind == cur.kind
             && old.flags == cur.flags
             && old.off == cur.off
-            && old.is_shifted == cur.is_shifted
+            && old.shift == cur.shift
             && old.num == cur.num
             && self.ids.matches(old.id, cur.id)
             && self.ids.matches(old.ref_id, cur.ref_id)
@@ -235,7 +234,7 @@ impl Compare<'_> {
     // linked to what the old one was linked to, since a comparison of one taught the others.
     fn scalar_covers(&mut self, old: &RegState, cur: &RegState, is_precise: bool) -> bool {
         if self.numbers_exactly {
-            return old.is_shifted == cur.is_shifted
+            return old.shift == cur.shift
                 && old.off == cur.off
                 && old.num == cur.num
                 && self.ids.matches_scalar(old.id, cur.id);
@@ -244,10 +243,10 @@ impl Compare<'_> {
         if !matters {
             return true;
         }
-        old.is_shifted == cur.is_shifted
-            && (!old.is_shifted || old.off == cur.off)
-            && self.ids.matches_scalar(old.id, cur.id)
-            && cur.num.is_subset_of(&old.num)
+        // SOUND: a number that was linked to none in the old state may be linked to any.
+        let links = old.id == 0
+            || (old.shift == cur.shift && (old.shift == Shift::None || old.off == cur.off));
+        links && self.ids.matches_scalar(old.id, cur.id) && cur.num.is_subset_of(&old.num)
     }
 
     fn stack_covers(&mut self, old: &Frame, cur: &Frame, number: usize, precise: u64) -> bool {
@@ -310,9 +309,9 @@ impl Compare<'_> {
                 return false;
             }
         }
-        !compares_spill
-            || (old.spill_size() == cur.spill_size()
-                && self.reg_covers(&old.reg, &cur.reg, is_precise))
+        // SOUND: what was spilled is at least as long as in the old state; a load that was wider than that there gave any
+        // number, and one that was not takes the same low part of both.
+        !compares_spill || self.reg_covers(&old.reg, &cur.reg, is_precise)
     }
 
     /// A slot that a whole load reads as a number: a spilled one, or bytes that may be anything.

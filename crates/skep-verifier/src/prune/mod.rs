@@ -34,11 +34,9 @@ pub(crate) struct LinkSet {
 }
 
 impl LinkSet {
-    /// Adds a place; `false` if there is no room.
+    /// Adds a place; `false` if there is no room. Where both operands of a comparison are linked to it, it is added
+    /// twice, as in the kernel.
     pub(crate) fn add(&mut self, place: Place) -> bool {
-        if self.places().any(|p| p == place) {
-            return true;
-        }
         match self.places.get_mut(self.len) {
             Some(slot) => {
                 *slot = Some(place);

@@ -55,6 +55,14 @@ impl Places {
         }
     }
 
+    /// Keeps of a frame only these registers and slots.
+    fn restrict(&mut self, frame: usize, regs: u16, slots: u64) {
+        if let (Some(r), Some(s)) = (self.regs.get_mut(frame), self.slots.get_mut(frame)) {
+            *r &= regs;
+            *s &= slots;
+        }
+    }
+
     pub(super) fn has(&self, place: Place) -> bool {
         match place {
             Place::Reg(f, r) => {
@@ -416,8 +424,16 @@ pub(super) fn propagate(
     trace: &mut Trace<'_>,
 ) -> bool {
     let Some(k) = kept.get(from) else { return false };
-    let wanted = k.precise;
-    for f in (0..k.state.frames.len() as u8).rev() {
+    let mut wanted = k.precise;
+    // Where each frame goes on, from the innermost on.
+    let mut at = k.idx;
+    for (f, frame) in k.state.frames.iter().enumerate().rev() {
+        // SOUND: a register or slot that no path from the kept state reads cannot matter, whatever mark it got on the way
+        // to another.
+        let live = prog.live_before.get(at as usize).copied().unwrap_or(u16::MAX);
+        wanted.restrict(f, live, k.read.frame(f));
+        at = frame.callsite;
+        let f = f as u8;
         trace.propagating(f, wanted.masks(f));
     }
     if wanted.is_empty() {

@@ -294,9 +294,7 @@ impl Walk<'_> {
 fn must_widen(old: &RegState, cur: &RegState) -> bool {
     old.is_scalar()
         && cur.is_scalar()
-        && (old.num != cur.num
-            || old.is_shifted != cur.is_shifted
-            || (old.id == 0) != (cur.id == 0))
+        && (old.num != cur.num || old.shift != cur.shift || (old.id == 0) != (cur.id == 0))
 }
 
 /// Makes numbers of a frame unknown that are others than in the old one, but those that a proof depends on.

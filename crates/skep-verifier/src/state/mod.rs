@@ -1,6 +1,7 @@
 //! What is known of the machine at one point of one path: [`VerifierState`].
 //!
 //! - [`reg`]: [`RegState`], what a register holds;
+//! - [`link`]: [`Shift`](link::Shift), how linked numbers follow from each other;
 //! - [`ptr`]: [`PtrFlags`], what is known of a pointer;
 //! - [`held`]: [`Held`], what must be given back;
 //! - [`stack`]: [`StackSlot`], eight bytes of a frame;
@@ -13,6 +14,7 @@
 pub(crate) mod frame;
 #[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod held;
+pub(crate) mod link;
 #[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod ptr;
 #[allow(dead_code, reason = "its users land one by one")]
@@ -22,6 +24,7 @@ pub(crate) mod stack;
 
 pub(crate) use frame::{CallbackFrame, Frame};
 pub(crate) use held::Held;
+pub(crate) use link::Shift;
 pub use ptr::TypeText;
 pub(crate) use ptr::{BtfOwner, PtrFlags, SockKind};
 pub(crate) use reg::{PacketRange, RegKind, RegState};

@@ -1,5 +1,6 @@
 //! [`RegState`]: what one register holds.
 
+use super::link::Shift;
 use super::ptr::{BtfType, DynptrKind, PtrFlags, SockKind, TypeText};
 use crate::domain::Scalar;
 use crate::pre::MapId;
@@ -149,7 +150,7 @@ pub(crate) struct RegState {
     pub(crate) kind: RegKind,
     /// Of a pointer: what else is known of it.
     pub(crate) flags: PtrFlags,
-    /// Of a pointer: the fixed part of its offset, in bytes. Of a scalar that `is_shifted`: what it is
+    /// Of a pointer: the fixed part of its offset, in bytes. Of a scalar with a `shift`: what it is
     /// above the others of its id.
     pub(crate) off: i32,
     /// Registers of the same id hold the same number, or came from the same pointer; 0 is none.
@@ -160,8 +161,8 @@ pub(crate) struct RegState {
     pub(crate) dynptr_id: u32,
     /// Of a map that was looked up in a map, and of its keys and values: which lookup it was; 0 for none.
     pub(crate) map_uid: u32,
-    /// Of a scalar with an id: it is the others plus `off` (`BPF_ADD_CONST`).
-    pub(crate) is_shifted: bool,
+    /// Of a scalar with an id: how it follows from the others.
+    pub(crate) shift: Shift,
     /// The number; of a pointer, the variable part of its offset.
     pub(crate) num: Scalar,
 }
@@ -176,7 +177,7 @@ impl RegState {
         ref_id: 0,
         dynptr_id: 0,
         map_uid: 0,
-        is_shifted: false,
+        shift: Shift::None,
         num: Scalar::UNKNOWN,
     };
 
@@ -229,7 +230,7 @@ impl RegState {
         if self.is_scalar() {
             self.off = 0;
         }
-        self.is_shifted = false;
+        self.shift = Shift::None;
     }
 
     /// How many low bits can be set (`get_reg_width`).
