@@ -1,6 +1,5 @@
 //! What the test programs may use: a few program types, helpers and maps, as the live kernel has them.
 
-use skep_abi::insn::Size;
 use skep_abi::uapi::*;
 use skep_btf::Btf;
 use skep_verifier::env::*;
@@ -132,19 +131,10 @@ static XDP: &[HelperProto] = &[helper!(
 )];
 
 const fn field(off: u32, size: u32, kind: CtxFieldKind, write: CtxWrite) -> CtxField {
-    CtxField {
-        name: "",
-        off,
-        size,
-        max_access: Size::W,
-        kind,
-        read: true,
-        write,
-        native_off: off * 2,
-    }
+    CtxField { size, kind, write, native_off: off * 2, ..CtxField::number("", off) }
 }
 
-const NARROW: CtxFieldKind = CtxFieldKind::Scalar { narrow: true };
+const NARROW: CtxFieldKind = CtxFieldKind::Scalar { narrow: Narrow::Any };
 
 static SOCKET_FIELDS: &[CtxField] = &[
     field(0, 4, NARROW, CtxWrite::No),
@@ -169,8 +159,8 @@ static XDP_FIELDS: &[CtxField] = &[
     field(0, 4, CtxFieldKind::PacketData, CtxWrite::No),
     field(4, 4, CtxFieldKind::PacketEnd, CtxWrite::No),
     field(8, 4, CtxFieldKind::PacketMeta, CtxWrite::No),
-    field(12, 4, CtxFieldKind::Scalar { narrow: false }, CtxWrite::No),
-    field(16, 4, CtxFieldKind::Scalar { narrow: false }, CtxWrite::No),
+    field(12, 4, CtxFieldKind::Scalar { narrow: Narrow::No }, CtxWrite::No),
+    field(16, 4, CtxFieldKind::Scalar { narrow: Narrow::No }, CtxWrite::No),
 ];
 
 const fn layout(name: &'static str, size: u32, fields: &'static [CtxField]) -> CtxLayout {

@@ -106,10 +106,10 @@ impl Privilege {
 /// What a context field holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CtxFieldKind {
-    /// A number, readable at any narrower size within the field (`narrow`), or only as a whole.
+    /// A number.
     Scalar {
-        /// Narrower loads allowed (`bpf_ctx_record_field_size`).
-        narrow: bool,
+        /// Which narrower loads are allowed (`bpf_ctx_record_field_size`).
+        narrow: Narrow,
     },
     /// Start of the packet (`PTR_TO_PACKET`).
     PacketData,
@@ -117,6 +117,29 @@ pub enum CtxFieldKind {
     PacketEnd,
     /// Start of the metadata before the packet (`PTR_TO_PACKET_META`).
     PacketMeta,
+    /// A socket.
+    Socket(SockRet, Nullable),
+    /// The flow dissector's keys.
+    FlowKeys,
+    /// The buffer of a raw tracepoint that is writable.
+    TpBuffer,
+    /// An object of the kernel's, surely valid, of the structure with this name.
+    Object(&'static str),
+}
+
+/// Which parts of a field may be loaded by themselves. All are aligned to their size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Narrow {
+    /// None: only elements of the largest size.
+    No,
+    /// Any.
+    Any,
+    /// Those at the start of the field.
+    Start,
+    /// Those of two bytes at the least.
+    Halves,
+    /// Those of the first two bytes: the others are padding.
+    LowHalf,
 }
 
 /// Whether a program may write a field, and with which sizes.
@@ -128,6 +151,8 @@ pub enum CtxWrite {
     Whole,
     /// At any aligned size (e.g. `cb[]`).
     Any,
+    /// At any aligned size of four bytes at the least.
+    Words,
 }
 
 /// One field of a context as programs see it, and where its native counterpart lies.
@@ -150,8 +175,30 @@ pub struct CtxField {
     pub read: bool,
     /// Whether writes are allowed.
     pub write: CtxWrite,
+    /// Capabilities that reading it takes, besides those of the program type.
+    pub read_needs: Caps,
+    /// Capabilities that writing it takes, besides those of the program type.
+    pub write_needs: Caps,
     /// Offset in the native context, in bytes.
     pub native_off: u32,
+}
+
+impl CtxField {
+    /// A number of 32 bits that may be read in parts: what others are written as changes of.
+    pub const fn number(name: &'static str, off: u32) -> CtxField {
+        CtxField {
+            name,
+            off,
+            size: 4,
+            max_access: Size::W,
+            kind: CtxFieldKind::Scalar { narrow: Narrow::Any },
+            read: true,
+            write: CtxWrite::No,
+            read_needs: Caps::NONE,
+            write_needs: Caps::NONE,
+            native_off: off,
+        }
+    }
 }
 
 /// Layout of one program type's context.

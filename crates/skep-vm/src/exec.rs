@@ -165,7 +165,6 @@ impl Machine<'_> {
         match helper.proto.args[i] {
             ArgType::None
             | ArgType::Anything
-            | ArgType::Scalar
             | ArgType::Size
             | ArgType::SizeOrZero
             | ArgType::AllocSize => Ok(()),
@@ -248,7 +247,6 @@ pub(crate) fn mem_arg(
     match *proto.args.get(i)? {
         ArgType::None
         | ArgType::Anything
-        | ArgType::Scalar
         | ArgType::Size
         | ArgType::SizeOrZero
         | ArgType::AllocSize

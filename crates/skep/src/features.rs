@@ -3,7 +3,7 @@
 //! Everything comes from the descriptors, so neither can be out of date.
 
 use crate::helper::helpers;
-use crate::prog_type::{self, PROG_TYPES, ProgKind};
+use crate::prog_type::{PROG_TYPES, ProgKind};
 use crate::support::Support;
 use core::fmt::Write;
 use skep_abi::Errno;
@@ -18,8 +18,39 @@ pub struct Feature {
     pub name: String,
     /// Linux version that introduced it, `(major, minor)`.
     pub since: (u16, u16),
-    /// What works.
+    /// How far Skep goes with it.
+    pub level: Level,
+    /// What works when programs run.
     pub support: Support,
+}
+
+/// How far Skep goes with a thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Programs that use it run.
+    Run,
+    /// Programs that use it are verified, but do not run.
+    Judged,
+    /// Nothing.
+    None,
+}
+
+impl Level {
+    /// The level of what programs that run can use as far as `support` says, and can be judged at `otherwise`.
+    fn of(support: Support, otherwise: Level) -> Level {
+        match support {
+            Support::Full | Support::Partial(_) => Level::Run,
+            Support::No(..) => otherwise,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Level::Run => "judged, run",
+            Level::Judged => "judged",
+            Level::None => "",
+        }
+    }
 }
 
 /// Things of one kind.
@@ -68,6 +99,7 @@ fn instructions() -> Section {
             number: None,
             name: (*name).to_owned(),
             since: *since,
+            level: Level::of(*support, Level::None),
             support: *support,
         })
         .collect();
@@ -75,7 +107,7 @@ fn instructions() -> Section {
 }
 
 fn program_types() -> Section {
-    let mut features: Vec<Feature> = PROG_TYPES
+    let features = PROG_TYPES
         .iter()
         .map(|t| Feature {
             number: (t.kind != ProgKind::Seccomp).then_some(t.props.prog_type),
@@ -86,22 +118,13 @@ fn program_types() -> Section {
                 | ProgKind::SchedAct
                 | ProgKind::Xdp
                 | ProgKind::Syscall
-                | ProgKind::Tracing
-                | ProgKind::StructOps
-                | ProgKind::Ext
-                | ProgKind::Lsm => t.props.name.to_owned(),
+                | ProgKind::Judged => t.props.name.to_owned(),
             },
             since: t.since,
+            level: Level::of(t.support, Level::Judged),
             support: t.support,
         })
         .collect();
-    features.extend(prog_type::MISSING.iter().map(|m| Feature {
-        number: Some(m.prog_type),
-        name: m.name.to_owned(),
-        since: m.since,
-        support: Support::No(Errno::EINVAL, m.note),
-    }));
-    features.sort_by_key(|f| f.number.unwrap_or(u32::MAX));
     Section { title: "Program types", features }
 }
 
@@ -112,6 +135,7 @@ fn map_type_section() -> Section {
             number: Some(t.kind as u32),
             name: t.name.to_owned(),
             since: t.since,
+            level: Level::of(t.support, Level::Judged),
             support: t.support,
         })
         .collect();
@@ -125,6 +149,7 @@ fn helper_section() -> Section {
             number: u32::try_from(h.id).ok(),
             name: h.name.to_owned(),
             since: h.since,
+            level: Level::of(h.support, Level::Judged),
             support: h.support,
         })
         .collect();
@@ -141,7 +166,8 @@ pub fn render() -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             page,
-            "\n## {}: {} of {}\n\n| number | name | Linux | support |\n| ---: | --- | --- | --- |\n",
+            "\n## {}: {} of {} run\n\n| number | name | Linux | programs that use it are | when they run |\n\
+             | ---: | --- | --- | --- | --- |\n",
             section.title,
             section.supported(),
             section.features.len()
@@ -156,7 +182,9 @@ pub fn render() -> String {
                 }
             };
             let (major, minor) = f.since;
-            let _ = writeln!(page, "| {number} | {} | {major}.{minor} | {support} |", f.name);
+            let level = f.level.name();
+            let _ =
+                writeln!(page, "| {number} | {} | {major}.{minor} | {level} | {support} |", f.name);
         }
     }
     page

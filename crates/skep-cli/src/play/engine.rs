@@ -71,7 +71,7 @@ impl Engine {
                 (program, None)
             }
         };
-        let packets = check_type(program.kind().describe().props.prog_type)?;
+        let packets = check_type(program.prog_type())?;
         Ok(Self { system, program, packets, loaded })
     }
 

@@ -133,7 +133,6 @@ impl Walk<'_> {
         match arg {
             ArgType::None
             | ArgType::Anything
-            | ArgType::Scalar
             | ArgType::Ctx
             | ArgType::CtxOrNull
             | ArgType::StackOrNull

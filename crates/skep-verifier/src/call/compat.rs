@@ -22,7 +22,6 @@ pub(super) fn is_nullable(arg: ArgType) -> bool {
         | ArgType::KptrSource => true,
         ArgType::None
         | ArgType::Anything
-        | ArgType::Scalar
         | ArgType::ConstMap
         | ArgType::MapKey
         | ArgType::MapValue
@@ -107,7 +106,7 @@ fn judge(arg: ArgType, kind: RegKind, flags: PtrFlags) -> (bool, &'static str) {
         | ArgType::Mem(_)
         | ArgType::FixedMem(..)
         | ArgType::AlignedMem(..) => (is_memory(kind, flags), MEMORY),
-        ArgType::Scalar | ArgType::Size | ArgType::SizeOrZero | ArgType::AllocSize => {
+        ArgType::Size | ArgType::SizeOrZero | ArgType::AllocSize => {
             (kind == RegKind::Scalar, "scalar")
         }
         ArgType::Ctx | ArgType::CtxOrNull => (plain && kind == RegKind::Ctx, "ctx"),

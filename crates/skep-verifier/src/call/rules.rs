@@ -67,9 +67,11 @@ impl Walk<'_> {
             self.req.expected_attach_type,
             BPF_TRACE_FENTRY | BPF_TRACE_FEXIT | BPF_MODIFY_RETURN
         );
-        if self.props.prog_type == BPF_PROG_TYPE_TRACING && !is_trampoline {
-            return Err(HelperReject::FuncIpTracing {}.into());
+        match self.props.prog_type {
+            BPF_PROG_TYPE_KPROBE => Ok(()),
+            BPF_PROG_TYPE_TRACING if is_trampoline => Ok(()),
+            BPF_PROG_TYPE_TRACING => Err(HelperReject::FuncIpTracing {}.into()),
+            prog_type => Err(HelperReject::FuncIpProgType { prog_type }.into()),
         }
-        Ok(())
     }
 }

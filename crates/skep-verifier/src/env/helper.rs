@@ -10,8 +10,6 @@ pub enum ArgType {
     None,
     /// Any initialised value.
     Anything,
-    /// Any number.
-    Scalar,
     /// A map, known at verification.
     ConstMap,
     /// Initialised memory of the key size of the `ConstMap` argument.

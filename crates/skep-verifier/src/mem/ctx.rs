@@ -1,14 +1,21 @@
 //! The context: fields by the program type's layout, or plain memory of the caller.
 
 use super::{Direction, Extend, MemAccess, UNKNOWN};
-use crate::env::{CtxField, CtxFieldKind, CtxLayout, CtxWrite};
+use crate::env::{CtxField, CtxFieldKind, CtxLayout, CtxWrite, Narrow, Nullable, SockRet};
 use crate::reject::RejectKind;
-use crate::state::{PacketRange, RegKind, RegState};
-use crate::walk::{Res, Walk};
+use crate::state::ptr::{BtfOwner, BtfType};
+use crate::state::{PacketRange, PtrFlags, RegKind, RegState, SockKind};
+use crate::walk::{Res, Walk, unsupported};
 use skep_abi::insn::Size;
+use skep_btf::Kind;
 
 impl Walk<'_> {
-    pub(super) fn check_ctx(&self, ptr: &RegState, a: MemAccess, dir: Direction) -> Res<RegState> {
+    pub(super) fn check_ctx(
+        &mut self,
+        ptr: &RegState,
+        a: MemAccess,
+        dir: Direction,
+    ) -> Res<RegState> {
         self.check_leak(dir, |reg| RejectKind::LeakIntoCtx { reg })?;
         self.check_unmoved(a.base)?;
         let off = i64::from(ptr.off) + i64::from(a.off);
@@ -24,17 +31,20 @@ impl Walk<'_> {
         else {
             return Err(invalid.into());
         };
+        let caps = self.env.caps();
         let ok = match dir {
-            // A packet pointer becomes a full load: it cannot be sign-extended.
-            Direction::Read { extend: Extend::Sign, .. } => {
+            Direction::Read { extend, .. } => {
+                // A pointer becomes a full load: it cannot be sign-extended.
+                let is_plain =
+                    extend == Extend::Zero || matches!(field.kind, CtxFieldKind::Scalar { .. });
                 field.read
-                    && matches!(field.kind, CtxFieldKind::Scalar { .. })
+                    && is_plain
+                    && caps.allows(field.read_needs)
                     && may_read(field, within, a.size)
             }
-            Direction::Read { extend: Extend::Zero, .. } => {
-                field.read && may_read(field, within, a.size)
+            Direction::Write { .. } => {
+                caps.allows(field.write_needs) && may_write(field, within, a.size)
             }
-            Direction::Write { .. } => may_write(field, within, a.size),
         };
         if !ok {
             return Err(invalid.into());
@@ -42,13 +52,45 @@ impl Walk<'_> {
         if dir.is_write() {
             return Ok(UNKNOWN);
         }
-        Ok(match field.kind {
+        self.ctx_value(field.kind)
+    }
+
+    /// What a load of a field yields.
+    fn ctx_value(&mut self, kind: CtxFieldKind) -> Res<RegState> {
+        Ok(match kind {
             CtxFieldKind::Scalar { .. } => UNKNOWN,
             CtxFieldKind::PacketData => RegState::pointer(RegKind::Packet(PacketRange::Bytes(0))),
             CtxFieldKind::PacketMeta => {
                 RegState::pointer(RegKind::PacketMeta(PacketRange::Bytes(0)))
             }
             CtxFieldKind::PacketEnd => RegState::pointer(RegKind::PacketEnd),
+            CtxFieldKind::Socket(sort, nullable) => {
+                let sort = match sort {
+                    SockRet::Full => SockKind::Full,
+                    SockRet::Common => SockKind::Common,
+                    SockRet::Tcp => SockKind::Tcp,
+                };
+                match nullable {
+                    Nullable::No => RegState::pointer(RegKind::Socket(sort)),
+                    Nullable::Yes => {
+                        RegState::pointer_or_null(RegKind::Socket(sort), self.new_id())
+                    }
+                }
+            }
+            CtxFieldKind::FlowKeys => RegState::pointer(RegKind::FlowKeys),
+            CtxFieldKind::TpBuffer => RegState::pointer(RegKind::TpBuffer),
+            CtxFieldKind::Object(name) => {
+                let found = self
+                    .env
+                    .kernel_btf()
+                    .and_then(|btf| btf.find_by_name_kind(name, Kind::Struct))
+                    .map(|t| t.id().0);
+                let Some(id) = found else {
+                    return Err(unsupported(format!("struct {name} without the kernel's types")));
+                };
+                let object = RegKind::Btf(BtfType { btf: BtfOwner::Kernel, id });
+                RegState { flags: PtrFlags::TRUSTED, ..RegState::pointer(object) }
+            }
         })
     }
 }
@@ -59,30 +101,44 @@ pub(crate) fn field_at(layout: &CtxLayout, off: u32) -> Option<(&'static CtxFiel
     Some((field, off - field.off))
 }
 
+/// Elements are aligned in the structure, not in the field.
 fn inside(field: &CtxField, within: u32, size: Size) -> bool {
-    within.is_multiple_of(size.bytes())
+    (field.off + within).is_multiple_of(size.bytes())
         && within + size.bytes() <= field.size
         && size.bytes() <= field.max_access.bytes()
 }
 
 fn may_read(field: &CtxField, within: u32, size: Size) -> bool {
+    let whole = size == field.max_access;
     match field.kind {
-        CtxFieldKind::Scalar { narrow: true } => inside(field, within, size),
-        CtxFieldKind::Scalar { narrow: false } => {
-            inside(field, within, size) && size == field.max_access
+        CtxFieldKind::Scalar { narrow } => {
+            inside(field, within, size)
+                && match narrow {
+                    Narrow::No => whole,
+                    Narrow::Any => true,
+                    Narrow::Start => within == 0,
+                    Narrow::Halves => size != Size::B,
+                    Narrow::LowHalf => whole || within + size.bytes() <= 2,
+                }
         }
-        CtxFieldKind::PacketData | CtxFieldKind::PacketEnd | CtxFieldKind::PacketMeta => {
-            within == 0 && size.bytes() == field.size
-        }
+        CtxFieldKind::PacketData
+        | CtxFieldKind::PacketEnd
+        | CtxFieldKind::PacketMeta
+        | CtxFieldKind::Socket(..)
+        | CtxFieldKind::FlowKeys
+        | CtxFieldKind::TpBuffer
+        | CtxFieldKind::Object(_) => within == 0 && size.bytes() == field.size,
     }
 }
 
 fn may_write(field: &CtxField, within: u32, size: Size) -> bool {
     let is_scalar = matches!(field.kind, CtxFieldKind::Scalar { .. });
     is_scalar
+        && inside(field, within, size)
         && match field.write {
             CtxWrite::No => false,
-            CtxWrite::Whole => inside(field, within, size) && size == field.max_access,
-            CtxWrite::Any => inside(field, within, size),
+            CtxWrite::Whole => size == field.max_access,
+            CtxWrite::Any => true,
+            CtxWrite::Words => size.bytes() >= 4,
         }
 }

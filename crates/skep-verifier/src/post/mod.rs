@@ -83,7 +83,13 @@ fn premises(walk: &Walk<'_>, insns: &[Insn]) -> Premises {
     let end = |f: &CtxField| {
         let size = match f.kind {
             CtxFieldKind::Scalar { .. } => f.size,
-            CtxFieldKind::PacketData | CtxFieldKind::PacketEnd | CtxFieldKind::PacketMeta => 8,
+            CtxFieldKind::PacketData
+            | CtxFieldKind::PacketEnd
+            | CtxFieldKind::PacketMeta
+            | CtxFieldKind::Socket(..)
+            | CtxFieldKind::FlowKeys
+            | CtxFieldKind::TpBuffer
+            | CtxFieldKind::Object(_) => 8,
         };
         f.native_off.saturating_add(size)
     };

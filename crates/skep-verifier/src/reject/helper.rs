@@ -49,4 +49,6 @@ kinds! {
     Format { } = EINVAL, "Invalid format string";
     FuncIpTracing { } = ENOTSUPP,
         "func bpf_get_func_ip#173 supported only for fentry/fexit/fmod_ret programs";
+    FuncIpProgType { prog_type: u32 } = ENOTSUPP,
+        "func bpf_get_func_ip#173 not supported for program type {prog_type}";
 }

@@ -3,15 +3,20 @@
 use super::{ANY, CTX, Helper, IN, IN_OUT, MAP, OUT, SIZE, SOCK, attached, judged, proto};
 use crate::prog_type::ProgTypes;
 use skep_abi::uapi::{
-    BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_BIND,
-    BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_SENDMSG,
+    BPF_CGROUP_DEVICE, BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_BIND,
+    BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_SYSCTL, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_SENDMSG,
     BPF_CGROUP_UNIX_CONNECT, BPF_CGROUP_UNIX_SENDMSG, BPF_LSM_CGROUP,
 };
 
 const NOTE: &str = "cgroups are not implemented yet";
 
+const BY_ATTACH: ProgTypes =
+    ProgTypes::CGROUP_SOCK_ADDR.with(ProgTypes::CGROUP_DEVICE).with(ProgTypes::CGROUP_SYSCTL);
+
 /// Where the result becomes the errno of a system call.
 const SETS_RETVAL: &[u32] = &[
+    BPF_CGROUP_DEVICE,
+    BPF_CGROUP_SYSCTL,
     BPF_CGROUP_INET4_BIND,
     BPF_CGROUP_INET6_BIND,
     BPF_CGROUP_INET4_CONNECT,
@@ -86,16 +91,10 @@ pub(super) static HELPERS: &[Helper] = &[
     judged(
         proto(186, "get_retval", &[]),
         (5, 18),
-        ProgTypes::CGROUP_SOCK
-            .with(ProgTypes::CGROUP_DEVICE)
-            .with(ProgTypes::CGROUP_SYSCTL)
-            .with(ProgTypes::CGROUP_SOCKOPT),
+        ProgTypes::CGROUP_SOCK.with(ProgTypes::CGROUP_SOCKOPT),
         NOTE,
     ),
-    attached(
-        judged(proto(186, "get_retval", &[]), (5, 18), ProgTypes::CGROUP_SOCK_ADDR, NOTE),
-        SETS_RETVAL,
-    ),
+    attached(judged(proto(186, "get_retval", &[]), (5, 18), BY_ATTACH, NOTE), SETS_RETVAL),
     attached(
         judged(proto(186, "get_retval", &[]), (5, 18), ProgTypes::LSM, NOTE),
         &[BPF_LSM_CGROUP],
@@ -103,16 +102,10 @@ pub(super) static HELPERS: &[Helper] = &[
     judged(
         proto(187, "set_retval", &[ANY]),
         (5, 18),
-        ProgTypes::CGROUP_SOCK
-            .with(ProgTypes::CGROUP_DEVICE)
-            .with(ProgTypes::CGROUP_SYSCTL)
-            .with(ProgTypes::CGROUP_SOCKOPT),
+        ProgTypes::CGROUP_SOCK.with(ProgTypes::CGROUP_SOCKOPT),
         NOTE,
     ),
-    attached(
-        judged(proto(187, "set_retval", &[ANY]), (5, 18), ProgTypes::CGROUP_SOCK_ADDR, NOTE),
-        SETS_RETVAL,
-    ),
+    attached(judged(proto(187, "set_retval", &[ANY]), (5, 18), BY_ATTACH, NOTE), SETS_RETVAL),
     attached(
         judged(proto(187, "set_retval", &[ANY]), (5, 18), ProgTypes::LSM, NOTE),
         &[BPF_LSM_CGROUP],

@@ -14,7 +14,7 @@ const MAX_LOOPS: u32 = 8 << 20;
 
 const LOOP: HelperProto = HelperProto {
     callback: Callback::Loop,
-    ..proto(181, "loop", &[ArgType::Scalar, ArgType::Func, ArgType::StackOrNull, ANY])
+    ..proto(181, "loop", &[ANY, ArgType::Func, ArgType::StackOrNull, ANY])
 };
 
 pub(super) static HELPERS: &[Helper] = &[

@@ -35,6 +35,8 @@ pub mod field {
     pub const TSTAMP: u32 = 152;
     pub const WIRE_LEN: u32 = 160;
     pub const GSO_SEGS: u32 = 164;
+    /// Never set: there are no sockets.
+    pub const SK: u32 = 168;
     pub const GSO_SIZE: u32 = 176;
     pub const TSTAMP_TYPE: u32 = 180;
     pub const HWTSTAMP: u32 = 184;

@@ -1,28 +1,17 @@
 //! Classic seccomp filters: translated programs on `struct seccomp_data`. They are never loaded as eBPF.
 
-use super::{ProgKind, ProgType, ProgTypes};
+use super::{AttachRule, ProgKind, ProgType, ProgTypes};
 use crate::support::Support;
-use skep_abi::insn::Size;
-use skep_verifier::env::{
-    CtxField, CtxFieldKind, CtxLayout, CtxWrite, PacketAccess, ProgTypeProps,
-};
+use skep_verifier::env::{CtxField, CtxLayout, PacketAccess, ProgTypeProps};
 
 /// `sizeof(struct seccomp_data)`: number, architecture, instruction pointer and six arguments.
 const SIZE: u32 = 64;
 
 /// Every aligned word can be read; the native context is the same structure.
-static FIELDS: &[CtxField] = &[CtxField {
-    name: "seccomp_data",
-    off: 0,
-    size: SIZE,
-    max_access: Size::W,
-    kind: CtxFieldKind::Scalar { narrow: true },
-    read: true,
-    write: CtxWrite::No,
-    native_off: 0,
-}];
+static FIELDS: &[CtxField] = &[CtxField { size: SIZE, ..CtxField::number("seccomp_data", 0) }];
 
-pub(super) static SECCOMP: ProgType = ProgType {
+/// Classic seccomp filters.
+pub static SECCOMP: ProgType = ProgType {
     kind: ProgKind::Seccomp,
     props: ProgTypeProps {
         prog_type: 0,
@@ -34,6 +23,8 @@ pub(super) static SECCOMP: ProgType = ProgType {
         unprivileged: true,
         sleepable: false,
     },
+    attach: AttachRule::Any,
+    variants: &[],
     set: ProgTypes::SECCOMP,
     since: (3, 5),
     support: Support::Partial("filters run on given data; they are attached to nothing"),

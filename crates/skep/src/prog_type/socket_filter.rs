@@ -1,11 +1,12 @@
 //! `BPF_PROG_TYPE_SOCKET_FILTER`: answers how many bytes of a packet a socket gets.
 
-use super::{ProgKind, ProgType, ProgTypes, skb_fields};
+use super::{AttachRule, ProgKind, ProgType, ProgTypes, skb_fields};
 use crate::packet::skb_field;
 use crate::support::Support;
 use skep_verifier::env::{CtxLayout, PacketAccess, ProgTypeProps};
 
-pub(super) static SOCKET_FILTER: ProgType = ProgType {
+/// `BPF_PROG_TYPE_SOCKET_FILTER`.
+pub static SOCKET_FILTER: ProgType = ProgType {
     kind: ProgKind::SocketFilter,
     props: ProgTypeProps {
         prog_type: 1,
@@ -22,7 +23,9 @@ pub(super) static SOCKET_FILTER: ProgType = ProgType {
         unprivileged: true,
         sleepable: false,
     },
+    attach: AttachRule::Any,
+    variants: &[],
     set: ProgTypes::SOCKET_FILTER,
     since: (3, 19),
-    support: Support::Partial("no sockets: the sk field cannot be read"),
+    support: Support::Partial("no sockets: the sk field is always NULL"),
 };

@@ -1,6 +1,6 @@
 //! `BPF_PROG_TYPE_SYSCALL`: programs that user space runs on memory of its own.
 
-use super::{ProgKind, ProgType, ProgTypes};
+use super::{AttachRule, ProgKind, ProgType, ProgTypes};
 use crate::support::Support;
 use skep_verifier::env::{CtxLayout, PacketAccess, ProgTypeProps};
 
@@ -19,6 +19,8 @@ pub(super) static SYSCALL: ProgType = ProgType {
         unprivileged: false,
         sleepable: true,
     },
+    attach: AttachRule::None,
+    variants: &[],
     set: ProgTypes::SYSCALL,
     since: (5, 14),
     support: Support::Partial("cannot call bpf(2)"),

@@ -4,7 +4,7 @@
 
 use super::attach;
 use super::env::Origin;
-use super::load::{prog_kind, raw_program, request};
+use super::load::{prog_type, raw_program, request};
 use super::{LoadError, LoadErrorKind, RawProgram, System};
 use skep_abi::uapi::{BPF_F_RDONLY_PROG, BPF_MAP_TYPE_ARRAY};
 use skep_btf::fields::{self, Scope};
@@ -95,7 +95,15 @@ impl System {
         options: &CheckOptions,
         log: &mut Log,
     ) -> Result<VerifiedProg, LoadError> {
-        let kind = prog_kind(raw)?.describe();
+        let (kind, expected_attach_type) = prog_type(raw)?;
+        let mut resolved;
+        let raw = if expected_attach_type == raw.expected_attach_type {
+            raw
+        } else {
+            resolved = raw.clone();
+            resolved.expected_attach_type = expected_attach_type;
+            &resolved
+        };
         let env = self.prog_env(kind, raw, maps, Origin::Extended, options.privilege);
         verify(&request(raw), &env, log).map_err(|error| {
             let (error, log) = (Box::new(error), String::new());

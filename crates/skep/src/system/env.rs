@@ -2,7 +2,7 @@
 
 use crate::helper::{self, Caller};
 use crate::kfunc;
-use crate::prog_type::{ProgType, devmap_layout};
+use crate::prog_type::ProgType;
 use skep_btf::{Btf, TypeId};
 use skep_maps::{MapOps, Slot};
 use skep_verifier::env::{
@@ -19,8 +19,6 @@ pub(crate) enum Origin {
     Classic,
 }
 
-/// `BPF_XDP_DEVMAP`.
-const XDP_DEVMAP: u32 = 35;
 /// `BPF_F_RDONLY_PROG`.
 const RDONLY_PROG: u32 = 1 << 7;
 
@@ -59,10 +57,7 @@ impl ProgEnv {
             origin,
             privilege,
         } = around;
-        let mut props = kind.props;
-        if kind.kind == crate::prog_type::ProgKind::Xdp && expected_attach_type == XDP_DEVMAP {
-            props.ctx = devmap_layout();
-        }
+        let props = kind.props_at(expected_attach_type);
         let target = kernel_btf.as_ref().and_then(|btf| btf.type_by_id(TypeId(attach_btf_id)));
         let target = target.map(|t| t.name().to_owned());
         ProgEnv {

@@ -4,7 +4,7 @@ use super::env::{Origin, ProgEnv, Surroundings, map_props};
 use super::program::compat;
 use super::{LoadError, LoadErrorKind, Program, System};
 use crate::helper::{self, Table};
-use crate::prog_type::{self, ProgKind, ProgType};
+use crate::prog_type::{ProgType, SECCOMP, SOCKET_FILTER};
 use crate::support::Support;
 use skep_abi::Errno;
 use skep_abi::insn::RawInsn;
@@ -166,7 +166,11 @@ impl System {
     /// # Errors
     /// [`LoadError`].
     pub fn load_raw(&self, raw: &RawProgram) -> Result<Arc<Program>, LoadError> {
-        self.load(raw, prog_kind(raw)?, Origin::Extended)
+        let (kind, expected_attach_type) = prog_type(raw)?;
+        if expected_attach_type == raw.expected_attach_type {
+            return self.load(raw, kind, Origin::Extended);
+        }
+        self.load(&RawProgram { expected_attach_type, ..raw.clone() }, kind, Origin::Extended)
     }
 
     /// Translates and loads a classic filter.
@@ -184,8 +188,8 @@ impl System {
             LoadError::new(name, LoadErrorKind::ProgType { number, reason })
         })?;
         let kind = match flavor {
-            Flavor::Socket => ProgKind::SocketFilter,
-            Flavor::Seccomp => ProgKind::Seccomp,
+            Flavor::Socket => &SOCKET_FILTER,
+            Flavor::Seccomp => &SECCOMP,
         };
         let raw = RawProgram {
             name: name.to_owned(),
@@ -200,11 +204,10 @@ impl System {
     fn load(
         &self,
         raw: &RawProgram,
-        kind: ProgKind,
+        kind: &'static ProgType,
         origin: Origin,
     ) -> Result<Arc<Program>, LoadError> {
         let err = |kind| LoadError::new(&raw.name, kind);
-        let kind = kind.describe();
         if let Support::No(_, note) = kind.support {
             let (number, reason) = (kind.props.prog_type, format!("{}: {note}", kind.props.name));
             return Err(err(LoadErrorKind::ProgType { number, reason }));
@@ -289,17 +292,18 @@ pub(super) fn request(raw: &RawProgram) -> LoadRequest {
     }
 }
 
-/// The type that a program of this number is of.
-pub(super) fn prog_kind(raw: &RawProgram) -> Result<ProgKind, LoadError> {
-    ProgKind::from_number(raw.prog_type).ok_or_else(|| {
-        let missing = prog_type::MISSING.iter().find(|m| m.prog_type == raw.prog_type);
-        let reason = match missing {
-            Some(m) => format!("{} programs are unsupported: {}", m.name, m.note),
-            None => "Linux 6.18 has no such type".to_owned(),
-        };
-        let number = raw.prog_type;
-        LoadError::new(&raw.name, LoadErrorKind::ProgType { number, reason })
-    })
+/// The type of a program, and the attach type that it has.
+pub(super) fn prog_type(raw: &RawProgram) -> Result<(&'static ProgType, u32), LoadError> {
+    let number = raw.prog_type;
+    let err = |reason| LoadError::new(&raw.name, LoadErrorKind::ProgType { number, reason });
+    let Some(kind) = ProgType::by_number(number) else {
+        return Err(err("Linux 6.18 has no such type".to_owned()));
+    };
+    let given = raw.expected_attach_type;
+    match kind.resolve_attach(given) {
+        Some(attach) => Ok((kind, attach)),
+        None => Err(err(format!("{} programs do not attach as {given}", kind.props.name))),
+    }
 }
 
 pub(super) fn raw_program(

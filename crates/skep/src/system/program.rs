@@ -49,6 +49,11 @@ impl Program {
         self.kind.kind
     }
 
+    /// `BPF_PROG_TYPE_*`; 0 for classic seccomp filters.
+    pub fn prog_type(&self) -> u32 {
+        self.kind.props.prog_type
+    }
+
     /// Type's name as bpftool prints it.
     pub fn type_name(&self) -> &'static str {
         self.kind.props.name
@@ -107,12 +112,7 @@ impl Program {
                 let (frame, redirect) = (xdp.to_vec(), xdp.redirect());
                 Ok(FrameResult { retval, frame, redirect })
             }
-            ProgKind::Syscall
-            | ProgKind::Tracing
-            | ProgKind::StructOps
-            | ProgKind::Ext
-            | ProgKind::Lsm
-            | ProgKind::Seccomp => {
+            ProgKind::Syscall | ProgKind::Judged | ProgKind::Seccomp => {
                 Err(RunError::refused(Errno::EINVAL, "the program does not take packets"))
             }
         }
@@ -159,10 +159,7 @@ pub(super) fn compat(kind: &ProgType, expected_attach_type: u32) -> ProgCompat {
         | ProgKind::SchedCls
         | ProgKind::SchedAct
         | ProgKind::Syscall
-        | ProgKind::Tracing
-        | ProgKind::StructOps
-        | ProgKind::Ext
-        | ProgKind::Lsm
+        | ProgKind::Judged
         | ProgKind::Seccomp => 0,
     };
     ProgCompat { prog_type: kind.props.prog_type, expected_attach_type, token: 0 }

@@ -58,10 +58,7 @@ impl System {
             | ProgKind::SchedCls
             | ProgKind::SchedAct
             | ProgKind::Xdp
-            | ProgKind::Tracing
-            | ProgKind::StructOps
-            | ProgKind::Ext
-            | ProgKind::Lsm
+            | ProgKind::Judged
             | ProgKind::Seccomp => self.mode,
         };
         let mut rt = Runtime::new(&mut host, guard.slot(), mode);
@@ -73,7 +70,7 @@ impl System {
             ProgKind::Seccomp => {
                 Err(RunError::refused(Errno::ENOTSUPP, "seccomp filters have no test run"))
             }
-            ProgKind::Tracing | ProgKind::StructOps | ProgKind::Ext | ProgKind::Lsm => {
+            ProgKind::Judged => {
                 Err(RunError::refused(Errno::ENOTSUPP, "the program needs a kernel to attach to"))
             }
         }?;

@@ -11,6 +11,8 @@ mod context;
 #[cfg(target_os = "linux")]
 mod csum;
 #[cfg(target_os = "linux")]
+mod judged;
+#[cfg(target_os = "linux")]
 mod maps;
 #[cfg(target_os = "linux")]
 mod skb;
