@@ -205,6 +205,8 @@ impl FrameText<'_> {
                         attrs.put(format_args!("{name}={id}"))?;
                     }
                 }
+                // The kernel takes the mark of a first slot for the number of a dynptr.
+                attrs.put(format_args!("dynptr_id=1"))?;
                 f.write_str(")")
             }
             SlotObject::Iter { ty, is_first: true, state, depth } => {

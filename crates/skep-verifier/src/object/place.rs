@@ -105,5 +105,6 @@ impl Walk<'_> {
     pub(crate) fn note_object_read(&mut self, place: ObjectPlace) {
         let last = place.slot.saturating_sub(place.count.saturating_sub(1));
         self.note_slots_read(place.frame, last, place.slot);
+        self.log_state.note_slots(last, place.slot);
     }
 }

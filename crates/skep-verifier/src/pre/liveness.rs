@@ -75,8 +75,11 @@ pub(crate) fn use_def(insn: &Insn, kfuncs: &KfuncTable, env: &dyn Env) -> UseDef
         }
         Insn::Call(CallTarget::Kfunc { .. }) => {
             let uses = match kfuncs.of_insn(insn) {
-                Some(k) => (0..MAX_KFUNC_ARGS.min(k.args.len())).fold(0, |m, i| m | (2 << i)),
-                None => ARGS,
+                Some(k) if k.flags.is_some() => {
+                    (0..MAX_KFUNC_ARGS.min(k.args.len())).fold(0, |m, i| m | (2 << i))
+                }
+                // As in the kernel, which knows no arguments of what may not be called.
+                Some(_) | None => ARGS,
             };
             UseDef { uses, defs: CLOBBERED }
         }

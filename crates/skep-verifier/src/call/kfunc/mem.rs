@@ -40,14 +40,22 @@ impl Walk<'_> {
         call: &mut KfuncCall,
     ) -> Res<()> {
         let (r, size) = (arg_reg(n)?, arg_reg(n + 1)?);
-        if !(self.cur.reg(r).is_null() && other.is_optional) {
+        // SOUND: the size of memory that is not there is relied on too, though the kernel does not mark it.
+        let is_absent = self.cur.reg(r).is_null() && other.is_optional;
+        if !is_absent {
             self.check_mem_and_size(r, size).map_err(|stop| match stop {
                 Stop::Reject(inner) => KfuncReject::MemPair { inner, arg: n, size: n + 1 }.into(),
                 Stop::Bug(what) => Stop::Bug(what),
             })?;
         }
         if other.sized == SizedBy::Constant {
-            call.constant = Some(self.known_number(size)?);
+            let Some(value) = self.cur.reg(size).num.const_value() else {
+                return Err(KfuncReject::NotConstant { reg: size.num() }.into());
+            };
+            if is_absent {
+                self.mark_precise(size)?;
+            }
+            call.constant = Some(value);
         }
         Ok(())
     }
@@ -56,7 +64,9 @@ impl Walk<'_> {
         let mem = MemArg { access: MemAccess::ReadWrite, nullable: Nullable::No };
         let saved = self.mark_not_null(r);
         let fill = self.check_sized_mem(mem, r, size, ZeroSize::Allowed);
-        self.finish_mem(r, saved, fill)
+        self.finish_mem(r, saved, fill)?;
+        // The kernel judges reading and writing one after the other, and says so twice.
+        self.mark_precise(size)
     }
 
     // SOUND: what such a function does with NULL is its own matter: it is told so in its source, and gets it only where
