@@ -32,13 +32,14 @@ pub enum LogLevel {
     Full,
 }
 
-/// A growing log with a level and a cap.
+/// A growing log with a level and a cap: of a longer one the end is kept, where the reason stands.
 #[derive(Debug, Default)]
 pub struct Log {
     level: LogLevel,
     text: String,
+    /// How much was written before `text`, and dropped.
+    dropped_bytes: usize,
     cap_bytes: usize,
-    truncated: bool,
     has_stats: bool,
     started: Option<Instant>,
 }
@@ -62,14 +63,14 @@ impl Log {
         self.level
     }
 
-    /// What was written.
+    /// What was written, as far as it was kept.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether something did not fit.
+    /// Whether the beginning did not fit.
     pub fn is_truncated(&self) -> bool {
-        self.truncated
+        self.dropped_bytes > 0
     }
 
     /// Writes at [`LogLevel::Path`] and above.
@@ -82,11 +83,20 @@ impl Log {
 
     fn append(&mut self, args: fmt::Arguments<'_>) {
         if self.text.len() >= self.cap_bytes {
-            self.truncated = true;
-            return;
+            self.drop_beginning();
         }
         // Writing to a `String` cannot fail.
         let _ = fmt::Write::write_fmt(&mut self.text, args);
+    }
+
+    /// Makes room: drops the older half, up to the end of a line.
+    fn drop_beginning(&mut self) {
+        let half = self.text.len() / 2;
+        let line = self.text.as_bytes().iter().skip(half).position(|b| *b == b'\n');
+        let cut = line.map_or(self.text.len(), |at| half + at + 1);
+        // A newline is a byte of its own in UTF-8, so this is a boundary.
+        self.text.drain(..cut);
+        self.dropped_bytes += cut;
     }
 
     /// Where the functions start.
@@ -118,11 +128,17 @@ impl Log {
 
     /// Length so far, to return to with [`Log::rewind`].
     pub(crate) fn mark(&self) -> usize {
-        self.text.len()
+        self.dropped_bytes + self.text.len()
     }
 
     /// Drops what was written after `mark`: a path that was proved safe, at [`LogLevel::Path`].
     pub(crate) fn rewind(&mut self, mark: usize) {
-        self.text.truncate(mark);
+        match mark.checked_sub(self.dropped_bytes) {
+            Some(len) => self.text.truncate(len),
+            None => {
+                self.text.clear();
+                self.dropped_bytes = mark;
+            }
+        }
     }
 }

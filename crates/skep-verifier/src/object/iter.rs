@@ -174,6 +174,7 @@ impl Walk<'_> {
             self.push_path(self.idx + 1, more)?;
         }
         set_state(&mut self.cur, place, |depth| (IterState::Drained, depth));
+        self.log_state.note_slots(place.slot, place.slot);
         *self.cur.reg_mut(Reg::R0) = RegState::scalar(Scalar::ZERO);
         Ok(())
     }
