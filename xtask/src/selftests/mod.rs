@@ -78,6 +78,12 @@ pub(crate) struct Args {
     /// Print time and instructions.
     #[arg(long)]
     times: bool,
+    /// Fail if fewer of the verdicts agree, in percent.
+    #[arg(long, default_value_t = 0.0)]
+    min_agree: f64,
+    /// Fail if fewer of the expected messages are there, in percent.
+    #[arg(long, default_value_t = 0.0)]
+    min_messages: f64,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -116,7 +122,7 @@ fn run_here(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     drop(std::panic::take_hook());
     print(args, &cases, &lines, &not_loadable);
-    finish(&lines, &known)
+    finish(args, &lines, &known)
 }
 
 /// All cases, and what cannot be one.
@@ -230,16 +236,28 @@ fn print(args: &Args, cases: &[Case], lines: &[Line], not_loadable: &[NotLoadabl
     println!("{} programs or objects are not loadable alone", not_loadable.len());
 }
 
-fn finish(lines: &[Line], known: &Known) -> Result<(), Box<dyn Error>> {
-    let unsafe_accepts =
-        lines.iter().filter(|l| l.class == Class::UnsafeAccept && l.known.is_none()).count();
+/// Whether all is as it should be: nothing unsafe that is not explained, no explanation of nothing, and no less than asked for.
+fn finish(args: &Args, lines: &[Line], known: &Known) -> Result<(), Box<dyn Error>> {
+    let mut wrong = Vec::new();
+    let unexplained =
+        |class| lines.iter().filter(|l| l.class == class && l.known.is_none()).count();
+    for (class, name) in [(Class::UnsafeAccept, "unsafe accepts"), (Class::Bug, "bugs")] {
+        match unexplained(class) {
+            0 => {}
+            n => wrong.push(format!("{n} unexplained {name}")),
+        }
+    }
     let stale = known.stale();
     if !stale.is_empty() {
-        let list = stale.join("\n  ");
-        return Err(format!("known differences that are none any more:\n  {list}").into());
+        wrong.push(format!("known differences that are none any more:\n  {}", stale.join("\n  ")));
     }
-    if unsafe_accepts > 0 {
-        return Err(format!("{unsafe_accepts} unexplained unsafe accepts").into());
+    let (agree, messages) = report::shares(lines);
+    if agree < args.min_agree {
+        wrong.push(format!("{agree:.1}% of the verdicts agree, {}% should", args.min_agree));
     }
-    Ok(())
+    if messages < args.min_messages {
+        let min = args.min_messages;
+        wrong.push(format!("{messages:.1}% of the expected messages are there, {min}% should be"));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ").into()) }
 }

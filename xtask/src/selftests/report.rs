@@ -52,10 +52,14 @@ impl Counts {
         Detail::ALL.iter().position(|d| *d == detail).map_or(0, |i| self.details[i])
     }
 
+    fn judged(&self) -> usize {
+        self.cases - self.class(Class::NotAsked)
+    }
+
     fn row(&self, name: &str) -> String {
-        let judged = self.cases - self.class(Class::NotAsked);
+        let judged = self.judged();
         let agree = self.class(Class::Agree);
-        let share = if judged == 0 { 100.0 } else { agree as f64 * 100.0 / judged as f64 };
+        let share = percent(agree, judged);
         format!(
             "{name:<26} {:>6} {:>6} {:>6} {:>6} {share:>6.1}% {:>7} {:>7} {:>7} {:>5} {:>9} {:>6} {:>9} {:>7} {:>6} {:>7}",
             self.cases,
@@ -74,6 +78,19 @@ impl Counts {
             self.unexplained,
         )
     }
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 100.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+/// How many percent of the verdicts agree, and of the expected messages are there.
+pub(super) fn shares(lines: &[Line]) -> (f64, f64) {
+    let counts = Counts::of(lines.iter());
+    (
+        percent(counts.class(Class::Agree), counts.judged()),
+        percent(counts.messages_here, counts.expected_messages),
+    )
 }
 
 fn header() -> String {
