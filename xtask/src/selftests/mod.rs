@@ -209,14 +209,7 @@ fn print(args: &Args, cases: &[Case], lines: &[Line], not_loadable: &[NotLoadabl
     }
     if args.show.is_some() {
         for (case, line) in cases.iter().zip(lines) {
-            let insns: String = case
-                .load
-                .insns
-                .iter()
-                .enumerate()
-                .map(|(i, insn)| format!("{i}: {insn:?}\n"))
-                .collect();
-            println!("{}", report::show(line, &insns));
+            println!("{}", report::show(line, &case.load.insns));
         }
         return;
     }

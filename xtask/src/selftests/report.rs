@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use skep_abi::insn::{self, RawInsn, disasm};
 
 use super::input::{Mode, Source};
 use super::judge::{Class, Detail, Judge, Line, last_line};
@@ -205,9 +206,20 @@ fn here(line: &Line) -> String {
     }
 }
 
-/// Both logs in full.
-pub(super) fn show(line: &Line, insns: &str) -> String {
-    let mut out = format!("══ {} ══\n{insns}", line.id);
+/// A program as the disassembler prints it; slot by slot where it is not one.
+fn listing(insns: &[RawInsn]) -> String {
+    match insn::decode(insns) {
+        Ok(decoded) => disasm::disasm_program(&decoded, &disasm::NoNames),
+        Err(_) => insns.iter().enumerate().fold(String::new(), |mut out, (i, insn)| {
+            let _ = writeln!(out, "{i}: {insn:?}");
+            out
+        }),
+    }
+}
+
+/// Program and both logs in full.
+pub(super) fn show(line: &Line, insns: &[RawInsn]) -> String {
+    let mut out = format!("══ {} ══\n{}", line.id, listing(insns));
     let _ = writeln!(out, "── kernel: {} ──\n{}", there(line), line.kernel.log.trim_end());
     let _ = writeln!(out, "── skep: {} ──\n{}", here(line), line.here.log.trim_end());
     for (detail, text) in &line.details {
