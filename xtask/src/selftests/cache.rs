@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use skep_abi::uapi::BPF_MAP_TYPE_ARENA;
 use skep_btf::{Btf, ByteOrder};
 
 use super::input::Case;
@@ -64,6 +65,12 @@ impl Cache {
             hash.add(&self.types(map.btf.as_ref()).to_ne_bytes());
             if map.def.inner.as_ref().is_some_and(|inner| inner.btf_value_type_id != 0) {
                 hash.add(b"typed inner map");
+            }
+            if map.has_fields() {
+                hash.add(b"types shared with the program");
+            }
+            if map.def.map_type == BPF_MAP_TYPE_ARENA {
+                hash.add(b"arena with an address");
             }
         }
         format!("{:016x}", hash.0)

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use skep_abi::insn::RawInsn;
-use skep_btf::Btf;
+use skep_btf::fields::{Scope, fields};
+use skep_btf::{Btf, TypeId};
 use skep_elf::MapDef;
 use skep_verifier::env::Caps;
 
@@ -81,6 +82,15 @@ pub(super) struct Map {
     pub(super) elements: Vec<(Vec<u8>, Vec<u8>)>,
     /// Elements to set, of a program array: key and index in [`Load::helpers`].
     pub(super) programs: Vec<(u32, usize)>,
+}
+
+impl Map {
+    /// Whether its values have members that are more than bytes to the verifier.
+    pub(super) fn has_fields(&self) -> bool {
+        let (id, size) = (TypeId(self.def.btf_value_type_id), self.def.value_size);
+        let found = self.btf.as_ref().map(|btf| fields(btf, id, size, Scope::MapValue));
+        found.is_some_and(|f| f.is_ok_and(|f| !f.is_empty()))
+    }
 }
 
 /// Everything that a load gets.

@@ -1,11 +1,13 @@
 //! The live kernel's answer to a case: [`ask`].
 
 use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use skep_abi::insn::RawInsn;
 use skep_abi::uapi::*;
-use skep_btf::ByteOrder;
+use skep_btf::{Btf, ByteOrder};
 use skep_elf::{MapDef, MapInit, MapKind};
 use skep_host::kernel::{
     KernelBtf, KernelMap, KernelProg, LoadAttr, LoadError, MapTypes, TestRun, with_only,
@@ -117,9 +119,10 @@ struct Loaded {
 
 fn load_all(load: &Load, mode: Mode, log_level: u32) -> Result<(Answer, Option<Loaded>), String> {
     let mut maps: Vec<Option<KernelMap>> = Vec::new();
+    let mut types = Types::default();
     let used = used_maps(&load.insns);
     for (i, map) in load.maps.iter().enumerate() {
-        maps.push(if used.contains(&i) { Some(create(map, mode)?) } else { None });
+        maps.push(if used.contains(&i) { Some(create(map, mode, &mut types)?) } else { None });
     }
     let fd_of = |index: i32| -> Option<RawFd> { Some(maps.get(index as usize)?.as_ref()?.fd()) };
     let helpers = load
@@ -144,10 +147,7 @@ fn load_all(load: &Load, mode: Mode, log_level: u32) -> Result<(Answer, Option<L
         }
     }
     let btf = match &load.btf {
-        Some(btf) => {
-            let loaded = KernelBtf::load(&btf.to_bytes(ByteOrder::HOST));
-            Some(loaded.map_err(|e| format!("types: {}", e.errno))?)
-        }
+        Some(btf) => Some(types.get(btf).map_err(|e| format!("types: {e}"))?),
         None => None,
     };
     let insns = with_fds(&load.insns, &fd_of);
@@ -158,7 +158,7 @@ fn load_all(load: &Load, mode: Mode, log_level: u32) -> Result<(Answer, Option<L
         license: &load.license,
         flags: load.flags,
         name: &load.name,
-        btf: btf.as_ref(),
+        btf: btf.as_deref(),
         func_info: &load.func_info,
         line_info: &load.line_info,
         attach_btf_id: load.attach_btf_id,
@@ -226,26 +226,43 @@ fn with_fds(insns: &[RawInsn], fd_of: &dyn Fn(i32) -> Option<RawFd>) -> Vec<RawI
     out
 }
 
-fn create(map: &Map, mode: Mode) -> Result<KernelMap, String> {
+/// Where arenas lie for user space that does not say where.
+const ARENA_ADDRESS: u64 = 1 << 44;
+
+/// Types that the kernel has: each once, since a map's types must be its program's.
+#[derive(Default)]
+struct Types(Vec<(Arc<Btf>, Rc<KernelBtf>)>);
+
+impl Types {
+    fn get(&mut self, btf: &Arc<Btf>) -> Result<Rc<KernelBtf>, skep_abi::Errno> {
+        if let Some((_, loaded)) = self.0.iter().find(|(of, _)| Arc::ptr_eq(of, btf)) {
+            return Ok(loaded.clone());
+        }
+        let loaded = KernelBtf::load(&btf.to_bytes(ByteOrder::HOST)).map_err(|e| e.errno)?;
+        let loaded = Rc::new(loaded);
+        self.0.push((btf.clone(), loaded.clone()));
+        Ok(loaded)
+    }
+}
+
+fn create(map: &Map, mode: Mode, types: &mut Types) -> Result<KernelMap, String> {
     let def = &map.def;
     let failed = |what: &str, e: skep_abi::Errno| format!("{what} map '{}': {e}", def.symbol);
     if mode == Mode::Unprivileged && !may_create_unprivileged(def) {
         return Err(format!("map '{}' needs privileges", def.symbol));
     }
-    let types_of = |def: &MapDef| match &map.btf {
-        Some(btf) if def.btf_key_type_id != 0 || def.btf_value_type_id != 0 => {
-            KernelBtf::load(&btf.to_bytes(ByteOrder::HOST)).ok()
-        }
+    let mut types_of = |def: &MapDef| match &map.btf {
+        Some(btf) if def.btf_key_type_id != 0 || def.btf_value_type_id != 0 => types.get(btf).ok(),
         _ => None,
     };
     let inner = match &def.inner {
         Some(inner) => {
-            let created = create_one(inner, types_of(inner).as_ref(), None);
+            let created = create_one(inner, types_of(inner).as_deref(), None);
             Some(created.map_err(|e| failed("inner", e))?)
         }
         None => None,
     };
-    let created = create_one(def, types_of(def).as_ref(), inner.as_ref());
+    let created = create_one(def, types_of(def).as_deref(), inner.as_ref());
     let created = created.map_err(|e| failed("create", e))?;
     for (key, value) in &map.elements {
         created.update(key, value, 0).map_err(|e| failed("fill", e))?;
@@ -277,6 +294,10 @@ fn create_one(
     let mut spec = skep::map_spec(def);
     if def.map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY && spec.max_entries == 0 {
         spec.max_entries = skep_host::kernel::possible_cpus() as u32;
+    }
+    if def.map_type == BPF_MAP_TYPE_ARENA && spec.map_extra == 0 {
+        // A loader would map the arena somewhere; here nobody does.
+        spec.map_extra = ARENA_ADDRESS;
     }
     // As libbpf: types that the kernel does not like are left out.
     KernelMap::create_with(&spec, &types)
