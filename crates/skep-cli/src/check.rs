@@ -175,6 +175,7 @@ impl Given<'_> {
                 | LoadErrorKind::MapSlot { .. }
                 | LoadErrorKind::AttachTarget { .. }
                 | LoadErrorKind::NoCode { .. }
+                | LoadErrorKind::NotPermitted
                 | LoadErrorKind::NoProgram,
             ) => "not loaded",
         };

@@ -77,6 +77,7 @@ pub(crate) fn failure(path: &Path, object: Option<&Object>, err: &LoadError) -> 
         | LoadErrorKind::ProgType { .. }
         | LoadErrorKind::AttachTarget { .. }
         | LoadErrorKind::NoCode { .. }
+        | LoadErrorKind::NotPermitted
         | LoadErrorKind::NoProgram => Failure::new(FailureKind::Load, format!("{path}: {err}")),
     }
 }

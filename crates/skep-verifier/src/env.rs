@@ -82,9 +82,10 @@ pub enum KfuncLookup<'a> {
 }
 
 /// Privilege of whoever loads the program.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Privilege {
     /// All capabilities.
+    #[default]
     Privileged,
     /// None of them.
     Unprivileged,

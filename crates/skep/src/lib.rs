@@ -37,5 +37,5 @@ mod system;
 pub use support::Support;
 pub use system::{
     CheckOptions, Checked, LoadError, LoadErrorKind, LoadOptions, Loaded, LoadedMap, Program,
-    RawProgram, RunError, System, TestRun, TestRunOutput, map_props, map_spec,
+    RawProgram, RunError, System, TestRun, TestRunOutput, UnprivilegedBpf, map_props, map_spec,
 };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use skep::{
     CheckOptions, LoadError, LoadErrorKind, Program, RawProgram, RunError, System, TestRun,
+    UnprivilegedBpf,
 };
 use skep_abi::insn::RawInsn;
 use skep_abi::uapi::*;
@@ -80,7 +81,8 @@ pub(super) struct Skep {
 impl Skep {
     /// For programs that use the types of a kernel.
     pub(super) fn new(kernel: Arc<Btf>) -> Skep {
-        Skep { system: System::with_checks().with_kernel_btf(kernel) }
+        let system = System::with_checks().with_unprivileged_bpf(UnprivilegedBpf::Allowed);
+        Skep { system: system.with_kernel_btf(kernel) }
     }
 
     /// Judges a program of a case as its mode says, and runs it where the test asks for that.
@@ -105,15 +107,7 @@ impl Skep {
             Err(error) => return refused(&error, String::new()),
         };
         let raw = raw(load, renumber(&load.insns, &used), Vec::new());
-        let mut options = CheckOptions {
-            privilege: match case.mode {
-                Mode::Privileged => Privilege::Privileged,
-                Mode::Unprivileged => {
-                    Privilege::With(case.caps.iter().fold(Caps::NONE, |all, c| all | c.ours))
-                }
-            },
-            ..CheckOptions::default()
-        };
+        let mut options = CheckOptions { privilege: privilege(case), ..CheckOptions::default() };
         let timed = || {
             let start = Instant::now();
             let quiet = self.system.check_raw(&raw, &maps, &options);
@@ -147,7 +141,7 @@ impl Skep {
 
     fn runs(&self, case: &Case) -> Vec<Result<u32, NoResult>> {
         let load = case.load.as_ref();
-        match self.link(load) {
+        match self.link(load, privilege(case)) {
             Ok((program, _helpers)) => case
                 .expect
                 .runs
@@ -161,7 +155,11 @@ impl Skep {
     }
 
     /// Loads a program with its maps and the programs in them.
-    fn link(&self, load: &Load) -> Result<(Arc<Program>, Vec<Arc<Program>>), String> {
+    fn link(
+        &self,
+        load: &Load,
+        privilege: Privilege,
+    ) -> Result<(Arc<Program>, Vec<Arc<Program>>), String> {
         let used = used_maps(&load.insns);
         let maps = used
             .iter()
@@ -187,8 +185,19 @@ impl Skep {
             }
         }
         let raw = raw(load, renumber(&load.insns, &used), maps);
+        let raw = RawProgram { privilege, ..raw };
         let program = self.system.load_raw(&raw).map_err(|e| e.to_string())?;
         Ok((program, helpers))
+    }
+}
+
+/// Who loads the program.
+fn privilege(case: &Case) -> Privilege {
+    match case.mode {
+        Mode::Privileged => Privilege::Privileged,
+        Mode::Unprivileged => {
+            Privilege::With(case.caps.iter().fold(Caps::NONE, |all, c| all | c.ours))
+        }
     }
 }
 
@@ -228,6 +237,7 @@ fn refused(error: &LoadError, log: String) -> Answer {
         | LoadErrorKind::MapFields(_)
         | LoadErrorKind::MapContent(_)
         | LoadErrorKind::AttachTarget { .. }
+        | LoadErrorKind::NotPermitted
         | LoadErrorKind::MapSlot { .. } => Answer::of(Verdict::Rejected(error.errno().raw())),
         LoadErrorKind::MapSpecial { .. }
         | LoadErrorKind::Link(_)
@@ -281,6 +291,7 @@ fn raw(load: &Load, insns: Vec<RawInsn>, maps: Vec<Arc<dyn MapOps>>) -> RawProgr
         attach_btf_id: load.attach_btf_id,
         line_info: load.line_info.iter().map(line).collect(),
         log_level: LogLevel::Off,
+        privilege: Privilege::Privileged,
     }
 }
 

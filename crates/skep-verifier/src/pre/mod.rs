@@ -164,8 +164,9 @@ pub(crate) fn prepare(
     env: &dyn Env,
     log: &mut Log,
 ) -> Result<Program, VerifyError> {
+    resolve::check_length(req, env)?;
     check_prog_type(env)?;
-    let insns = resolve::decode_all(req, env)?;
+    let insns = resolve::decode_all(req)?;
     let kfuncs = kfunc::resolve(&insns, req, env)?;
     let exception_cb = exception::find(req, env)?;
     let subprogs = subprog::find(&insns, req, env, exception_cb)?;

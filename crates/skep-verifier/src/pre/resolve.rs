@@ -80,8 +80,8 @@ const MAX_INSNS: usize = 1_000_000;
 /// Offsets into a value stay below this (`BPF_MAX_VAR_OFF`).
 const MAX_VALUE_OFF: u32 = 1 << 29;
 
-/// Decodes the program.
-pub(super) fn decode_all(req: &LoadRequest, env: &dyn Env) -> Result<Vec<Insn>, Reject> {
+/// The program is not longer than its loader may make it.
+pub(super) fn check_length(req: &LoadRequest, env: &dyn Env) -> Result<(), Reject> {
     let max = if env.caps().allows(Caps::BPF) { MAX_INSNS } else { MAX_INSNS_UNPRIV };
     if req.insns.is_empty() {
         return Err(Reject::new(0, RejectKind::Empty {}));
@@ -89,6 +89,11 @@ pub(super) fn decode_all(req: &LoadRequest, env: &dyn Env) -> Result<Vec<Insn>, 
     if req.insns.len() > max {
         return Err(Reject::new(0, RejectKind::TooLarge { max }));
     }
+    Ok(())
+}
+
+/// Decodes the program.
+pub(super) fn decode_all(req: &LoadRequest) -> Result<Vec<Insn>, Reject> {
     decode(&req.insns).map_err(|e| {
         // The kernel looks at the end of the program before it looks at each instruction.
         let last = req.insns.len().saturating_sub(1);

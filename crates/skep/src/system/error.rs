@@ -47,6 +47,8 @@ pub enum LoadErrorKind {
         /// What the type is called, and why it is not there.
         reason: String,
     },
+    /// The loader lacks CAP_BPF, and the system does not let such load programs.
+    NotPermitted,
     /// The verifier refused the program.
     Verify {
         /// Why.
@@ -91,6 +93,7 @@ impl LoadError {
             },
             LoadErrorKind::Link(_) | LoadErrorKind::NoCode { .. } => Errno::EINVAL,
             LoadErrorKind::AttachTarget { .. } => Errno::ESRCH,
+            LoadErrorKind::NotPermitted => Errno::EPERM,
             LoadErrorKind::NoProgram => Errno::ENOENT,
         }
     }
@@ -116,6 +119,10 @@ impl fmt::Display for LoadError {
             LoadErrorKind::Verify { error, .. } => write!(f, "program '{name}': {error}"),
             LoadErrorKind::AttachTarget { reason } => write!(f, "program '{name}': {reason}"),
             LoadErrorKind::Link(e) => write!(f, "program '{name}': {e}"),
+            LoadErrorKind::NotPermitted => write!(
+                f,
+                "program '{name}': loading without CAP_BPF is disabled (kernel.unprivileged_bpf_disabled)"
+            ),
             LoadErrorKind::NoCode { helper, note } => {
                 write!(f, "program '{name}': helper {helper} is judged, but cannot be run: {note}")
             }

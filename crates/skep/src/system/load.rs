@@ -2,7 +2,7 @@
 
 use super::env::{Origin, ProgEnv, Surroundings, map_props};
 use super::program::compat;
-use super::{LoadError, LoadErrorKind, Program, System};
+use super::{LoadError, LoadErrorKind, Program, System, UnprivilegedBpf};
 use crate::helper::{self, Table};
 use crate::prog_type::{ProgType, SECCOMP, SOCKET_FILTER};
 use crate::support::Support;
@@ -13,7 +13,7 @@ use skep_btf::fields::{self, Scope};
 use skep_btf::{Btf, TypeId};
 use skep_elf::{MapDef, MapInit, MapKind, MapSlot, Object, ProgramDef};
 use skep_maps::{MapOps, MapSpec};
-use skep_verifier::env::{MapProps, Privilege};
+use skep_verifier::env::{Caps, MapProps, Privilege};
 use skep_verifier::{LineInfo, LoadRequest, Log, LogLevel, verify};
 use skep_vm::Prog;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub struct RawProgram {
     pub line_info: Vec<LineInfo>,
     /// How much of the verifier's log to keep.
     pub log_level: LogLevel,
+    /// Who loads it.
+    pub privilege: Privilege,
 }
 
 /// A map of a loaded object.
@@ -212,8 +214,12 @@ impl System {
             let (number, reason) = (kind.props.prog_type, format!("{}: {note}", kind.props.name));
             return Err(err(LoadErrorKind::ProgType { number, reason }));
         }
+        let is_capable = raw.privilege.caps().allows(Caps::BPF);
+        if self.unprivileged == UnprivilegedBpf::Disabled && !is_capable {
+            return Err(err(LoadErrorKind::NotPermitted));
+        }
         let maps = raw.maps.iter().map(|m| map_props(m.as_ref())).collect();
-        let env = self.prog_env(kind, raw, maps, origin, Privilege::Privileged);
+        let env = self.prog_env(kind, raw, maps, origin, raw.privilege);
         let request = request(raw);
         let mut log = Log::new(raw.log_level);
         let result = verify(&request, &env, &mut log);
@@ -335,6 +341,7 @@ pub(super) fn raw_program(
             })
             .collect(),
         log_level,
+        privilege: Privilege::Privileged,
     }
 }
 

@@ -26,23 +26,40 @@ use std::sync::Arc;
 pub struct System {
     pub(crate) mode: Mode,
     pub(crate) kernel_btf: Option<Arc<Btf>>,
+    pub(crate) unprivileged: UnprivilegedBpf,
+}
+
+/// Whether programs may be loaded without CAP_BPF (`kernel.unprivileged_bpf_disabled`, Documentation/admin-guide/sysctl).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum UnprivilegedBpf {
+    /// They may: 0.
+    Allowed,
+    /// They may not, as on a kernel that was not told otherwise: 1, which stays, or 2.
+    #[default]
+    Disabled,
 }
 
 impl System {
     /// A system whose verified programs run without checks.
     pub fn new() -> System {
-        System { mode: Mode::Trusted, kernel_btf: None }
+        System { mode: Mode::Trusted, kernel_btf: None, unprivileged: UnprivilegedBpf::Disabled }
     }
 
     /// A system that checks each access of its programs: for tests, where a trap is a bug in the verifier.
     pub fn with_checks() -> System {
-        System { mode: Mode::Checked, kernel_btf: None }
+        System { mode: Mode::Checked, ..System::new() }
     }
 
     /// The same system, for programs that use the types of this kernel (its `/sys/kernel/btf/vmlinux`).
     #[must_use]
     pub fn with_kernel_btf(self, btf: Arc<Btf>) -> System {
         System { kernel_btf: Some(btf), ..self }
+    }
+
+    /// The same system, with this setting for who loads without CAP_BPF.
+    #[must_use]
+    pub fn with_unprivileged_bpf(self, unprivileged: UnprivilegedBpf) -> System {
+        System { unprivileged, ..self }
     }
 
     /// How programs run.
