@@ -5,6 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{BtfError, TypeFault};
+use crate::fields::{self, StructFields};
 use crate::names::NameIndex;
 use crate::parse::{self, ByteOrder, HEADER_LEN, MAGIC, ParseOptions};
 use crate::types::{Kind, Type, TypeId, TypeView};
@@ -33,6 +34,7 @@ pub struct Btf {
     pub(crate) by_name: OnceLock<NameIndex>,
     pub(crate) by_essential: OnceLock<NameIndex>,
     pub(crate) ptr_size: OnceLock<u32>,
+    pub(crate) allocated: OnceLock<Arc<StructFields>>,
 }
 
 impl Btf {
@@ -199,6 +201,12 @@ impl Btf {
             id = ty.referenced()?;
         }
         None
+    }
+
+    /// Special members of all structs, if a program allocates one, by type id; only structs that have any. Found once
+    /// for all programs that share the types.
+    pub fn fields_of_allocated(&self) -> Arc<StructFields> {
+        self.allocated.get_or_init(|| Arc::new(fields::of_allocated(self))).clone()
     }
 
     /// Size of a pointer in bytes, 4 or 8: that of `long`, which is as large on Linux. 8 where there is no `long`,

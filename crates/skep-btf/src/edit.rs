@@ -60,6 +60,7 @@ impl Btf {
         // What was found by name before does not know the new one.
         self.by_name = OnceLock::new();
         self.by_essential = OnceLock::new();
+        self.allocated = OnceLock::new();
         Ok(id)
     }
 

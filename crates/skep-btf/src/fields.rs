@@ -6,7 +6,7 @@
 //! Source: `btf_parse_fields` and `btf_find_field`, kernel/bpf/btf.c of Linux 6.18; Documentation/bpf/graph_ds_impl.rst.
 
 use core::fmt;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use skep_abi::Errno;
 
@@ -297,6 +297,20 @@ pub fn fields(
     let found = finder.found;
     check(&found, value_size)?;
     Ok(found)
+}
+
+/// Special members of structs, by type id.
+pub type StructFields = BTreeMap<TypeId, Vec<Field>>;
+
+/// Looks into every struct of its own; one that breaks the rules cannot be allocated and has no record.
+pub(crate) fn of_allocated(btf: &Btf) -> StructFields {
+    let structs = btf.own_types().filter(|t| matches!(t.view(), TypeView::Struct(_)));
+    let found = structs.filter_map(|ty| {
+        let size = u32::try_from(btf.size_of(ty.id()).ok()?).ok()?;
+        let found = fields(btf, ty.id(), size, Scope::Allocated).ok()?;
+        (!found.is_empty()).then_some((ty.id(), found))
+    });
+    found.collect()
 }
 
 /// Where a declaration tag would be.

@@ -251,6 +251,7 @@ impl Btf {
             by_name: OnceLock::new(),
             by_essential: OnceLock::new(),
             ptr_size: OnceLock::new(),
+            allocated: OnceLock::new(),
         }
     }
 }

@@ -5,14 +5,14 @@ use crate::env::Env;
 use crate::state::BtfOwner;
 use crate::state::{RegKind, RegState};
 use skep_abi::insn::{CallTarget, Insn};
-use skep_btf::TypeView;
-use skep_btf::fields::{Field, FieldKind, Scope, fields};
-use std::collections::BTreeMap;
+use skep_btf::TypeId;
+use skep_btf::fields::{Field, FieldKind, StructFields};
+use std::sync::Arc;
 
 /// Special members of structs in the program's BTF, by type id (`btf_parse_struct_metas`).
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    structs: BTreeMap<u32, Vec<Field>>,
+    structs: Arc<StructFields>,
 }
 
 impl Records {
@@ -21,25 +21,12 @@ impl Records {
         let calls = |i: &Insn| matches!(i, Insn::Call(CallTarget::Kfunc { .. }));
         let may_hold = maps.all().any(|m| !m.fields.is_empty()) || insns.iter().any(calls);
         let Some(btf) = env.btf().filter(|_| may_hold) else { return Records::default() };
-        let mut structs = BTreeMap::new();
-        for ty in btf.own_types() {
-            if !matches!(ty.view(), TypeView::Struct(_)) {
-                continue;
-            }
-            let size = btf.size_of(ty.id()).ok().and_then(|s| u32::try_from(s).ok());
-            let Some(size) = size else { continue };
-            // A struct that breaks the rules cannot be allocated: it has no record.
-            match fields(btf, ty.id(), size, Scope::Allocated) {
-                Ok(found) if !found.is_empty() => structs.insert(ty.id().0, found),
-                Ok(_) | Err(_) => None,
-            };
-        }
-        Records { structs }
+        Records { structs: btf.fields_of_allocated() }
     }
 
     /// The special members of a struct of the program's; none if it has none.
     pub(crate) fn of(&self, type_id: u32) -> &[Field] {
-        self.structs.get(&type_id).map_or(&[], Vec::as_slice)
+        self.structs.get(&TypeId(type_id)).map_or(&[], Vec::as_slice)
     }
 
     /// The special members of what a register points into (`reg_btf_record`).
