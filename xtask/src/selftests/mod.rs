@@ -30,7 +30,7 @@ use self::cache::Cache;
 use self::input::{Case, Mode, Source};
 use self::judge::{Class, Line};
 use self::known::Known;
-use self::ours::Skep;
+use self::ours::{Logs, Skep};
 use self::programs::NotLoadable;
 use crate::objects::build;
 use crate::objects::host::Host;
@@ -110,7 +110,8 @@ fn run_here(args: &Args) -> Result<(), Box<dyn Error>> {
     let keys: Vec<String> = cases.iter().map(|c| cache.key(c)).collect();
     ask_kernel(args, &cases, &keys, &mut cache)?;
     ours::keep_panics();
-    let skep = Skep::new(host.btf().clone());
+    let logs = if args.show.is_some() { Logs::All } else { Logs::Compared };
+    let skep = Skep::new(host.btf().clone(), logs);
     let mut known = Known::read()?;
     let mut lines = Vec::with_capacity(cases.len());
     for (case, key) in cases.iter().zip(&keys) {

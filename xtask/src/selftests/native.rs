@@ -80,12 +80,11 @@ impl Answer {
 /// Loads a program of a case as its mode says, and runs it where the test asks for that.
 pub(super) fn ask(case: &Case) -> Answer {
     let load = case.load.as_ref();
-    let log_level = log_level(case);
     let done = match case.mode {
-        Mode::Privileged => load_all(load, case.mode, log_level),
+        Mode::Privileged => load_all(case),
         Mode::Unprivileged => {
             let keep = case.caps.iter().fold(0, |all, cap| all | 1 << cap.number);
-            match with_only(keep, || load_all(load, case.mode, log_level)) {
+            match with_only(keep, || load_all(case)) {
                 Ok(done) => done,
                 Err(error) => Err(format!("dropping capabilities: {error}")),
             }
@@ -110,6 +109,11 @@ pub(super) fn log_level(case: &Case) -> u32 {
     }
 }
 
+/// Whether a log is worth having that costs a second load: of what is refused, and of what a test looks at.
+pub(super) fn wants_log(case: &Case, accepted: bool) -> bool {
+    !accepted || case.expect.log_level & 3 != 0 || !case.expect.messages.is_empty()
+}
+
 /// A program with what it must not outlive.
 struct Loaded {
     prog: KernelProg,
@@ -117,12 +121,14 @@ struct Loaded {
     _helpers: Vec<KernelProg>,
 }
 
-fn load_all(load: &Load, mode: Mode, log_level: u32) -> Result<(Answer, Option<Loaded>), String> {
+fn load_all(case: &Case) -> Result<(Answer, Option<Loaded>), String> {
+    let load = case.load.as_ref();
     let mut maps: Vec<Option<KernelMap>> = Vec::new();
     let mut types = Types::default();
     let used = used_maps(&load.insns);
     for (i, map) in load.maps.iter().enumerate() {
-        maps.push(if used.contains(&i) { Some(create(map, mode, &mut types)?) } else { None });
+        let wanted = used.contains(&i);
+        maps.push(if wanted { Some(create(map, case.mode, &mut types)?) } else { None });
     }
     let fd_of = |index: i32| -> Option<RawFd> { Some(maps.get(index as usize)?.as_ref()?.fd()) };
     let helpers = load
@@ -183,8 +189,10 @@ fn load_all(load: &Load, mode: Mode, log_level: u32) -> Result<(Answer, Option<L
             answer.time_us = answer.time_us.min(stats(&log).1);
         }
     }
-    for size in LOG_SIZES {
-        let attr = LoadAttr { log_level: log_level | LOG_STATS, log_size_bytes: size, ..attr };
+    let sizes = if wants_log(case, quiet.is_ok()) { &LOG_SIZES[..] } else { &[] };
+    for size in sizes.iter().copied() {
+        let attr =
+            LoadAttr { log_level: log_level(case) | LOG_STATS, log_size_bytes: size, ..attr };
         answer.log = match KernelProg::load(&attr) {
             Ok(prog) => prog.log,
             Err(LoadError { errno, log }) => {
