@@ -4,6 +4,7 @@
 //! Runs only while `kernel.unprivileged_bpf_disabled` is 0: a setting of the whole machine, so the test leaves it alone.
 
 use crate::cases::unprivileged_may_load;
+use crate::logs::{Pair, difference};
 use crate::testenv::{TestEnv, Type, maps};
 use skep_abi::insn::{
     AluOp, CallTarget, Imm64, Insn, JmpOp, RawInsn, Reg, Size, Src, Width, encode,
@@ -214,7 +215,7 @@ fn unprivileged_programs_are_judged_as_by_the_kernel() {
     let fds: Vec<_> = kernel_maps.iter().map(KernelMap::fd).collect();
     let before = tainted().expect("the taint flags");
     let (mut accepted, mut protected) = (0u64, 0u64);
-    let mut differ = Vec::new();
+    let (mut differ, mut logs_differ) = (Vec::new(), 0u64);
     for number in 0..programs {
         let raw = encode(&generate(&mut rng));
         let attr = LoadAttr {
@@ -249,6 +250,17 @@ fn unprivileged_programs_are_judged_as_by_the_kernel() {
             (Err(ours), _) => Some(format!("rejected: {ours}")),
             (Ok(_), Err(_)) => Some("accepted".into()),
         };
+        let kernels = match &theirs {
+            Ok(p) => p.log.clone(),
+            Err(e) => e.log.clone(),
+        };
+        let pair = Pair { name: format!("program {number}"), ours: log.text().to_owned(), kernels };
+        if let Some(what) = difference(&pair) {
+            logs_differ += 1;
+            if logs_differ <= 10 {
+                println!("{}: {what}", pair.name);
+            }
+        }
         if let Some(wrong) = wrong {
             let theirs = match &theirs {
                 Ok(p) => &p.log,
@@ -262,7 +274,7 @@ fn unprivileged_programs_are_judged_as_by_the_kernel() {
         }
     }
     println!(
-        "{programs} programs, {accepted} accepted, {protected} protected, {} differ",
+        "{programs} programs, {accepted} accepted, {protected} protected, {logs_differ} logs and {} verdicts differ",
         differ.len()
     );
     for text in differ.iter().take(3) {

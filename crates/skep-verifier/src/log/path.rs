@@ -51,7 +51,12 @@ impl Walk<'_> {
     fn frame_text(&self, number: usize, shown: Shown) -> String {
         let Some(frame) = self.cur.frames.get(number) else { return String::new() };
         let (held, known) = (&*self.cur.held, self.known());
-        let precise = Masks::default();
+        // Without CAP_BPF every number is.
+        let precise = if self.rights.bpf_capable {
+            Masks::default()
+        } else {
+            Masks { regs: u16::MAX, slots: u64::MAX }
+        };
         FrameText { frame, number: number as u8, shown, held, precise, known }.to_string()
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use skep_abi::insn::{AluOp, JmpOp, Size, Width};
 
-use super::super::{Edge, Scalar, Tnum, branch_taken, refine};
+use super::super::{Edge, Scalar, Tnum, branch_taken, refine, refine_same};
 use super::{EDGES, ENDIAN_OPS, NARROW, WIDTHS, abstraction, concrete, narrows};
 
 /// Abstract values with the numbers that each admits of those it was made from.
@@ -247,6 +247,28 @@ fn refinement_keeps_every_pair_that_takes_the_edge() {
                                     );
                                 }
                             }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_register_compared_with_itself_keeps_what_takes_the_edge() {
+    for middle in [4, 0, 1 << 31, 1 << 32, 1 << 63, !0 - 4] {
+        for (a, in_a) in elements(&around(middle, 9)) {
+            for width in WIDTHS {
+                for (op, edge) in JmpOp::ALL.iter().copied().flat_map(|o| EDGES.map(|e| (o, e))) {
+                    let mut refined = a;
+                    let outcome = refine_same(op, width, edge, &mut refined);
+                    for &x in &in_a {
+                        if Edge::of(concrete::holds(width, op, x, x)) == edge {
+                            assert!(
+                                outcome.is_ok() && refined.contains(x),
+                                "{width:?} {op:?} {edge:?} loses {x:#x}: {a:?}"
+                            );
                         }
                     }
                 }
