@@ -7,7 +7,7 @@ use crate::mem::btf::access::untrusted_memory;
 use crate::mem::{Exact, HelperMem, ZeroSize};
 use crate::object::DynptrUse;
 use crate::pre::{FuncArg, Linkage, Signature, Unclear};
-use crate::reject::{ProgReject, RejectKind};
+use crate::reject::ProgReject;
 use crate::state::ptr::DynptrKind;
 use crate::state::{Frame, PtrFlags, RegKind, RegState};
 use crate::walk::{Flow, Res, Stop, Walk};
@@ -208,12 +208,12 @@ impl Walk<'_> {
         Ok(frame)
     }
 
-    /// R0 at the end of a function that was walked by its signature.
-    pub(super) fn check_global_return(&mut self) -> Res<()> {
-        let r0 = *self.cur.reg(Reg::R0);
-        if r0.is_scalar() {
+    /// The result of a function that was walked by its signature.
+    pub(super) fn check_global_return(&self, r: Reg) -> Res<()> {
+        let result = self.cur.reg(r);
+        if result.is_scalar() {
             return Ok(());
         }
-        Err(RejectKind::from(ProgReject::GlobalNotScalar { ty: r0.type_text() }).into())
+        Err(ProgReject::GlobalNotScalar { reg: r.num(), ty: result.type_text() }.into())
     }
 }

@@ -102,7 +102,9 @@ impl Walk<'_> {
     /// The program's result, in R0 at its end or with an exception in R1.
     pub(crate) fn check_return_in(&mut self, r: Reg) -> Res<()> {
         let rule = self.prog.attach.ret;
-        let is_main = self.cur.cur().subprog == 0;
+        // The function that is walked, not the one in hand: an exception leaves them all.
+        let walked = self.cur.frames.first().map_or(0, |f| f.subprog);
+        let is_main = walked == 0 || Some(walked) == self.prog.exception_cb;
         if is_main && rule == ReturnRule::Void {
             return Ok(());
         }
@@ -111,7 +113,7 @@ impl Walk<'_> {
             return Err(RejectKind::LeakReturn { reg: r.num() }.into());
         }
         if !is_main {
-            return self.check_global_return();
+            return self.check_global_return(r);
         }
         let range = match rule {
             ReturnRule::Props => self.props.ret_range,

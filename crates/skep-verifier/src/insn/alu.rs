@@ -1,8 +1,8 @@
 //! Arithmetic on numbers, moves and 64-bit immediates.
 
 use crate::domain::Scalar;
-use crate::pre::MapId;
-use crate::reject::RejectKind;
+use crate::pre::{Linkage, MapId};
+use crate::reject::{ProgReject, RejectKind};
 use crate::state::{RegKind, RegState, Shift};
 use crate::walk::{Res, Stop, Walk, unsupported};
 use skep_abi::insn::{AluOp, EndianOp, Imm64, Reg, Size, Src, Width};
@@ -295,9 +295,16 @@ impl Walk<'_> {
                 let at = self.slot_at(off)?;
                 let subprog = self.prog.subprog_of.get(at as usize).copied();
                 let subprog = subprog.ok_or(Stop::Bug("a function was not resolved"))?;
+                let func = self.prog.funcs.get(usize::from(subprog));
+                if func.is_some_and(|f| f.linkage == Linkage::Global) {
+                    return Err(ProgReject::CallbackNotStatic {}.into());
+                }
                 RegState::pointer(RegKind::Func(subprog))
             }
-            Imm64::MapFd(..) | Imm64::MapValue(..) | Imm64::BtfId(..) => {
+            Imm64::BtfId(..) => {
+                self.prog.ksyms.at(self.idx).ok_or(Stop::Bug("a variable was not resolved"))?
+            }
+            Imm64::MapFd(..) | Imm64::MapValue(..) => {
                 return Err(unsupported("this form of ld_imm64"));
             }
         };

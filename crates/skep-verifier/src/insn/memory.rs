@@ -174,6 +174,7 @@ impl Walk<'_> {
             RegKind::Ctx if self.props.ctx.raw_memory.is_none() => {
                 Access::Ctx(u32::try_from(off).unwrap_or(u32::MAX))
             }
+            RegKind::Map(_) => Access::Object,
             RegKind::Btf(_) if is_trusted(ptr) || is_rcu(ptr) => Access::Object,
             RegKind::Btf(_) => Access::Probe,
             RegKind::Mem(_) if ptr.flags.has(PtrFlags::UNTRUSTED) => Access::Probe,

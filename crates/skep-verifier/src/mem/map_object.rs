@@ -1,6 +1,8 @@
 //! Accesses through the pointer to a map itself, which to the kernel is one of its objects (`check_ptr_to_map_access`).
 
-use super::{Direction, MemAccess};
+use super::btf::access::untrusted_memory;
+use super::btf::member::{Flexible, Found, Span, find};
+use super::{Direction, MemAccess, UNKNOWN};
 use crate::pre::MapId;
 use crate::reject::BtfReject;
 use crate::state::ptr::{BtfOwner, BtfType};
@@ -45,10 +47,10 @@ fn struct_of(map_type: u32) -> Option<&'static str> {
 }
 
 impl Walk<'_> {
-    /// Refuses an access through a map pointer: as the kernel does where it does.
-    // DEVIATION: the kernel lets programs read what a map's structure has. Skep's maps are no such structures, so a
-    // program that was let read them would read something else.
-    pub(super) fn refuse_map_object(
+    /// Judges a load through a map pointer and gives what it yields.
+    // SOUND: nothing keeps what a map's members point to, so such pointers are of the old sort. Skep's own maps are no
+    // such structures; a program that reads them is not run.
+    pub(super) fn check_map_object(
         &mut self,
         map: MapId,
         a: MemAccess,
@@ -68,13 +70,19 @@ impl Walk<'_> {
         if dir.is_write() {
             return Err(BtfReject::MapOnlyRead { name }.into());
         }
-        let found = self.env.kernel_btf().and_then(|b| b.find_by_name_kind(name, Kind::Struct));
-        if let Some(ty) = found {
-            let ty = BtfType { btf: BtfOwner::Kernel, id: ty.id().0 };
-            let object =
-                RegState { flags: PtrFlags::TRUSTED, ..RegState::pointer(RegKind::Btf(ty)) };
-            self.check_btf(ty, &object, a, dir)?;
-        }
-        Err(unsupported(format!("reads of a map's own structure (struct {name})")))
+        let kernel = self.env.kernel_btf();
+        let found = kernel.and_then(|b| b.find_by_name_kind(name, Kind::Struct));
+        let (Some(kernel), Some(ty), Ok(off)) = (kernel, found, u32::try_from(off)) else {
+            return Err(unsupported(format!("reads of a map's own structure (struct {name})")));
+        };
+        let at = Span { off, size: a.size.bytes() };
+        Ok(match find(kernel, ty.id(), at, Flexible::Yes)? {
+            Found::Scalar => UNKNOWN,
+            Found::LeafPointer => untrusted_memory(),
+            Found::Pointer { to, flags, .. } => {
+                let kind = RegKind::Btf(BtfType { btf: BtfOwner::Kernel, id: to.0 });
+                RegState { flags: flags.without(PtrFlags::RCU), ..RegState::pointer(kind) }
+            }
+        })
     }
 }

@@ -144,7 +144,7 @@ impl Walk<'_> {
             RegKind::Btf(ty) => self.check_btf(ty, &ptr, a, dir)?,
             // SOUND: wherever in 32 bits it points, it is the arena's, or a hole whose fault is caught.
             RegKind::Arena => UNKNOWN,
-            RegKind::Map(map) => self.refuse_map_object(map, a, dir)?,
+            RegKind::Map(map) => self.check_map_object(map, a, dir)?,
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::PacketEnd
@@ -248,6 +248,10 @@ impl Walk<'_> {
                 self.check_helper_buffer(&ptr, r, m)?;
                 Ok(None)
             }
+            RegKind::Btf(ty) => {
+                self.check_helper_object(ty, &ptr, r, m)?;
+                Ok(None)
+            }
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Ctx
@@ -258,7 +262,6 @@ impl Walk<'_> {
             | RegKind::Socket(_)
             | RegKind::TpBuffer
             | RegKind::Arena
-            | RegKind::Btf(_)
             | RegKind::Dynptr(_) => {
                 if m.zero == ZeroSize::Allowed && m.size == 0 && ptr.is_null() {
                     return Ok(None);

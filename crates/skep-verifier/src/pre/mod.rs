@@ -11,6 +11,7 @@ mod fastcall;
 pub(crate) mod kernel_ctx;
 mod kfunc;
 mod kfunc_arg;
+mod ksym;
 mod liveness;
 mod map_use;
 mod records;
@@ -68,6 +69,8 @@ pub(crate) struct Program {
     pub(crate) is_sleepable: bool,
     /// What it attaches to.
     pub(crate) attach: Attach,
+    /// Kernel variables whose address it loads.
+    pub(crate) ksyms: ksym::KsymTable,
     /// What BTF says of each function.
     pub(crate) funcs: Vec<FuncFacts>,
     /// What calling each function may do.
@@ -177,6 +180,7 @@ pub(crate) fn prepare(
     subprog::check_abnormal_return(&insns, &subprogs)?;
     let is_sleepable = env.prog_type().sleepable || req.flags & BPF_F_SLEEPABLE != 0;
     let maps = resolve::resolve_maps(&insns, env, is_sleepable)?;
+    let ksyms = ksym::KsymTable::find(&insns, env)?;
     let records = Records::find(&insns, &maps, env);
     let entries = [Some(0), exception_cb.map(usize::from)];
     let marks = cfg::check(&insns, &subprogs, entries, &kfuncs, env)?;
@@ -199,6 +203,7 @@ pub(crate) fn prepare(
         exception_cb,
         is_sleepable,
         attach,
+        ksyms,
         funcs,
         effects,
     })

@@ -122,15 +122,11 @@ pub(super) fn resolve_maps(
     for (idx, insn) in (0u32..).zip(insns) {
         let Insn::LdImm64 { imm, .. } = insn else { continue };
         let (fd_idx, value_off) = match *imm {
-            Imm64::Value(_) | Imm64::Func(..) => continue,
+            Imm64::Value(_) | Imm64::Func(..) | Imm64::BtfId(..) => continue,
             Imm64::MapIdx(i, _) => (i, None),
             Imm64::MapIdxValue(i, off) => (i, Some(off)),
             Imm64::MapFd(fd, _) | Imm64::MapValue(fd, _) => {
                 return Err(Reject::new(idx, RejectKind::MapByFd { fd }));
-            }
-            Imm64::BtfId(..) => {
-                let what = "address of a kernel variable (ld_imm64 with a BTF id)".to_owned();
-                return Err(Reject::new(idx, RejectKind::Unsupported { what }));
             }
         };
         let props = u32::try_from(fd_idx).ok().and_then(|i| Some((i, env.map(i)?)));

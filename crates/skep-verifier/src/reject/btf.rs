@@ -69,4 +69,14 @@ kinds! {
         "R{reg} is of type {have} but {need} is expected";
     PercpuNoSize { name: String } = EINVAL,
         "unable to resolve the size of type '{name}': -22";
+
+    // Kernel variables.
+    NoKernelBtf { } = EINVAL,
+        "kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.";
+    NoModuleBtf { } = EINVAL, "invalid module BTF object FD specified.";
+    KsymNoType { id: i32 } = ENOENT, "ldimm64 insn specifies invalid btf_id {id}.";
+    KsymNoVar { id: i32 } = EINVAL,
+        "pseudo btf_id {id} in ldimm64 isn't KIND_VAR or KIND_FUNC";
+    KsymNoSize { name: String } = EINVAL,
+        "ldimm64 unable to resolve the size of type '{name}': -22";
 }

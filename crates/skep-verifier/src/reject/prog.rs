@@ -106,6 +106,7 @@ kinds! {
         "Global function {func}() doesn't return scalar. Only those are supported.";
     GlobalArgKind { arg: usize, kind: &'static str, func: String } = EINVAL,
         "Arg#{arg} type {kind} in {func}() is not supported yet.";
+    CallbackNotStatic { } = EINVAL, "callback function not static";
     GlobalNoBtf { } = EFAULT, "Global functions need valid BTF";
     TagOnStatic { arg: usize } = EOPNOTSUPP,
         "arg#{arg} type tag is not supported in static functions";
@@ -135,6 +136,6 @@ kinds! {
         "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context";
     GlobalArgsDiffer { why: Box<RejectKind>, subprog: u16, name: String } = EINVAL,
         "{why}\nCaller passes invalid args into func#{subprog} ('{name}')";
-    GlobalNotScalar { ty: TypeText } = EINVAL,
-        "At subprogram exit the register R0 is not a scalar value ({ty})";
+    GlobalNotScalar { reg: u8, ty: TypeText } = EINVAL,
+        "At subprogram exit the register R{reg} is not a scalar value ({ty})";
 }

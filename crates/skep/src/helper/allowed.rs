@@ -13,7 +13,7 @@ pub struct Caller<'a> {
     pub types: ProgTypes,
     /// `BPF_*` attach type that the program expects, or 0.
     pub attach_type: u32,
-    /// The function, hook or structure of the kernel's that it attaches to.
+    /// The function, hook or structure's member (`tcp_congestion_ops.init`) of the kernel's that it attaches to.
     pub target: Option<&'a str>,
 }
 
@@ -58,6 +58,21 @@ impl Allowed {
             Allowed::SleepableHook => is_sleepable_hook(caller.target),
         }
     }
+}
+
+/// Whether what the program attaches to has a socket whose options may be changed: iterators over sockets, and all
+/// members of congestion control but the one that the socket is let go with. Other helpers always fit.
+pub(super) fn sockopt_fits(id: i32, caller: &Caller<'_>) -> bool {
+    const SETSOCKOPT: i32 = 49;
+    const GETSOCKOPT: i32 = 57;
+    if id != SETSOCKOPT && id != GETSOCKOPT {
+        return true;
+    }
+    let has = |set: ProgTypes| set.contains(caller.types);
+    if has(ProgTypes::TRACING) {
+        return matches!(caller.target, Some("bpf_iter_tcp" | "bpf_iter_unix"));
+    }
+    !has(ProgTypes::STRUCT_OPS) || caller.target != Some("tcp_congestion_ops.release")
 }
 
 /// Functions that hold what a path consists of.

@@ -80,6 +80,7 @@ impl Helper {
     fn is_for(&self, caller: &Caller<'_>) -> bool {
         self.progs.contains(caller.types)
             && (self.attach.is_empty() || self.attach.contains(&caller.attach_type))
+            && allowed::sockopt_fits(self.proto.id, caller)
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
 use crate::prog_type::ProgTypes;
 use skep_abi::uapi::{
     BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_SETSOCKOPT, BPF_LSM_CGROUP,
+    BPF_TRACE_ITER,
 };
 
 const NOTE: &str = "sockets are not implemented yet";
@@ -60,6 +61,24 @@ pub(super) static HELPERS: &[Helper] = &[
             NOTE,
         ),
         &[BPF_CGROUP_SETSOCKOPT],
+    ),
+    attached(
+        judged(
+            proto(49, "setsockopt", &[SOCK, ANY, ANY, IN, SIZE]),
+            (4, 13),
+            ProgTypes::TRACING,
+            NOTE,
+        ),
+        &[BPF_TRACE_ITER],
+    ),
+    attached(
+        judged(
+            proto(57, "getsockopt", &[SOCK, ANY, ANY, OUT, SIZE]),
+            (4, 15),
+            ProgTypes::TRACING,
+            NOTE,
+        ),
+        &[BPF_TRACE_ITER],
     ),
     attached(
         judged(proto(49, "setsockopt", &[SOCK, ANY, ANY, IN, SIZE]), (4, 13), ProgTypes::LSM, NOTE),

@@ -59,7 +59,14 @@ impl ProgEnv {
         } = around;
         let props = kind.props_at(expected_attach_type);
         let target = kernel_btf.as_ref().and_then(|btf| btf.type_by_id(TypeId(attach_btf_id)));
-        let target = target.map(|t| t.name().to_owned());
+        let target = target.map(|t| match t.as_composite() {
+            Some(ops) => {
+                let member = usize::try_from(expected_attach_type).ok();
+                let member = member.and_then(|n| ops.members.get(n)).map_or("", |m| m.name);
+                format!("{}.{member}", t.name())
+            }
+            None => t.name().to_owned(),
+        });
         ProgEnv {
             kind,
             props,

@@ -3,11 +3,12 @@
 use super::member::{Flexible, Found, Span, find};
 use super::trust::Loaded;
 use super::writes::check_write;
-use crate::mem::{Direction, MemAccess, UNKNOWN};
+use crate::mem::{Direction, HelperMem, MemAccess, UNKNOWN, ZeroSize};
 use crate::reject::BtfReject;
 use crate::state::ptr::{BtfOwner, BtfType};
 use crate::state::{PtrFlags, RegKind, RegState};
 use crate::walk::{Res, Stop, Walk};
+use skep_abi::insn::Reg;
 use skep_btf::{Btf, TypeId, fields};
 
 impl<'a> Walk<'a> {
@@ -46,10 +47,58 @@ impl<'a> Walk<'a> {
         a: MemAccess,
         dir: Direction,
     ) -> Res<RegState> {
+        let access = ObjectAccess {
+            reg: a.base.num(),
+            off: i64::from(ptr.off) + i64::from(a.off),
+            size: a.size.bytes(),
+            is_write: dir.is_write(),
+        };
+        let found = self.check_object_bytes(ty, ptr, access)?;
+        if dir.is_write() || ptr.flags.has(PtrFlags::ALLOC) {
+            return Ok(UNKNOWN);
+        }
+        if let Some(loaded) = Loaded::of(found, TypeId(ty.id)) {
+            let flags = self.inherited_trust(self.btf_of(ty.btf)?, ptr, loaded);
+            let kind = RegKind::Btf(BtfType { id: loaded.to.0, ..ty });
+            let id = if flags.has(PtrFlags::MAYBE_NULL) { self.new_id() } else { 0 };
+            return Ok(RegState { flags, id, ..RegState::pointer(kind) });
+        }
+        match found {
+            Found::LeafPointer => Ok(untrusted_memory()),
+            Found::Scalar | Found::Pointer { .. } => Ok(UNKNOWN),
+        }
+    }
+
+    /// A helper reads bytes of an object.
+    // DEVIATION: the kernel takes a write for a read here.
+    pub(in crate::mem) fn check_helper_object(
+        &self,
+        ty: BtfType,
+        ptr: &RegState,
+        r: Reg,
+        m: HelperMem,
+    ) -> Res<()> {
+        if m.size == 0 && m.zero == ZeroSize::Allowed {
+            return Ok(());
+        }
+        let access = ObjectAccess {
+            reg: r.num(),
+            off: ptr.off.into(),
+            size: u32::try_from(m.size).unwrap_or(u32::MAX),
+            is_write: m.access.writes(),
+        };
+        self.check_object_bytes(ty, ptr, access).map(|_| ())
+    }
+
+    fn check_object_bytes(
+        &self,
+        ty: BtfType,
+        ptr: &RegState,
+        access: ObjectAccess,
+    ) -> Res<Found<'a>> {
+        let ObjectAccess { reg, off, size, is_write } = access;
         let btf = self.btf_of(ty.btf)?;
         let name = || self.btf_name(ty).map(str::to_owned);
-        let reg = a.base.num();
-        let off = i64::from(ptr.off) + i64::from(a.off);
         if !self.rights.allow_ptr_leaks {
             return Err(BtfReject::NeedsPerfmon { name: name()? }.into());
         }
@@ -69,15 +118,15 @@ impl<'a> Walk<'a> {
         if ptr.flags.has(PtrFlags::PERCPU) {
             return Err(BtfReject::PercpuMemory { reg, name: name()?, off }.into());
         }
-        let at = Span { off: at, size: a.size.bytes() };
+        let at = Span { off: at, size };
         let is_alloc = ptr.flags.has(PtrFlags::ALLOC);
-        if dir.is_write() {
+        if is_write {
             if ptr.flags.has(PtrFlags::UNTRUSTED) {
                 return Err(BtfReject::OnlyRead {}.into());
             }
             if !is_alloc {
                 check_write(self.prog.attach.writes, btf, TypeId(ty.id), at)?;
-                return Ok(UNKNOWN);
+                return Ok(Found::Scalar);
             }
         }
         if is_alloc {
@@ -85,21 +134,17 @@ impl<'a> Walk<'a> {
         }
         // What the program allocates is just as large as its type.
         let flexible = if is_alloc { Flexible::No } else { Flexible::Yes };
-        let found = find(btf, TypeId(ty.id), at, flexible)?;
-        if let Some(loaded) = Loaded::of(found, TypeId(ty.id)) {
-            if is_alloc {
-                return Ok(UNKNOWN);
-            }
-            let flags = self.inherited_trust(btf, ptr, loaded);
-            let kind = RegKind::Btf(BtfType { id: loaded.to.0, ..ty });
-            let id = if flags.has(PtrFlags::MAYBE_NULL) { self.new_id() } else { 0 };
-            return Ok(RegState { flags, id, ..RegState::pointer(kind) });
-        }
-        match found {
-            Found::LeafPointer if !is_alloc => Ok(untrusted_memory()),
-            Found::LeafPointer | Found::Scalar | Found::Pointer { .. } => Ok(UNKNOWN),
-        }
+        Ok(find(btf, TypeId(ty.id), at, flexible)?)
     }
+}
+
+/// Bytes of an object that are accessed.
+#[derive(Clone, Copy)]
+struct ObjectAccess {
+    reg: u8,
+    off: i64,
+    size: u32,
+    is_write: bool,
 }
 
 /// Memory of no known size that may be read, with faults caught.

@@ -41,7 +41,8 @@ pub(super) fn check_write(
     let name = btf.type_by_id(id).map_or("", |t| t.name());
     let (paths, owner): (&[&[&str]], &'static str) = match (writes, name) {
         (BtfWrites::TcpSock, "tcp_sock") => (TCP_SOCK, "tcp_sock"),
-        (BtfWrites::ConnMark, "nf_conn" | "nf_conn___init") => (&[&["mark"]], "nf_conn"),
+        (BtfWrites::ConnMark, "nf_conn") => (&[&["mark"]], "nf_conn"),
+        (BtfWrites::ConnMark, "nf_conn___init") => (&[&["ct", "mark"], &["mark"]], "nf_conn"),
         (BtfWrites::DummyState, "bpf_dummy_ops_state") => {
             let size = btf.size_of(id).unwrap_or(0);
             let end = u64::from(at.off) + u64::from(at.size);

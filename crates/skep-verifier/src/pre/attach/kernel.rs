@@ -160,7 +160,7 @@ fn iterator(at: &Named<'_>) -> Result<Attach, RejectKind> {
 fn function(at: &Request<'_>, named: &Named<'_>) -> Result<Attach, RejectKind> {
     let proto = named.callable_proto()?;
     let name = named.name;
-    let injectable = lists::has_error_injection(named.btf) && lists::is_error_injectable(name);
+    let injectable = lists::is_error_injectable(name);
     let attach = at.req.expected_attach_type;
     if at.sleeps() {
         let ok = injectable && !lists::NEVER_SLEEPS.contains(&name)

@@ -4,7 +4,6 @@
 //! `net/bpf/test_run.c` and the users of `bpf_iter_reg_target`.
 
 use crate::state::PtrFlags;
-use skep_btf::{Btf, Kind};
 
 /// Every argument may be NULL: what is taken for granted of a module's tracepoint.
 pub(super) const ALL_NULL: u64 = 0x1111_1111_1111;
@@ -75,11 +74,6 @@ pub(super) fn iterator(name: &str) -> Option<&'static IterTarget> {
     ITERATORS.iter().find(|t| t.name == name)
 }
 
-/// Whether the kernel was built to let errors be injected (`CONFIG_FUNCTION_ERROR_INJECTION`).
-pub(super) fn has_error_injection(btf: &Btf) -> bool {
-    btf.find_by_name_kind("within_error_injection_list", Kind::Func).is_some()
-}
-
 /// Functions in which errors may be injected, beside system calls (`ALLOW_ERROR_INJECTION`).
 const ERROR_INJECTABLE: &[&str] = &[
     "__filemap_add_folio",
@@ -96,7 +90,8 @@ const ERROR_INJECTABLE: &[&str] = &[
     "should_failslab",
 ];
 
-/// Whether errors may be injected in a function, where the kernel was built for it.
+// DEVIATION: a kernel may be built without (`CONFIG_FUNCTION_ERROR_INJECTION`), and then has none.
+/// Whether errors may be injected in a function.
 pub(super) fn is_error_injectable(name: &str) -> bool {
     const SYSCALLS: [&str; 5] =
         ["__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_", "__x32_compat_sys_", "__arm64_sys_"];

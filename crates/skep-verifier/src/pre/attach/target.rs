@@ -67,8 +67,8 @@ pub(super) fn resolve(at: &Request<'_>, target: &TargetProg) -> Result<Attach, R
         return Err(ProgReject::ModifiesProg {}.into());
     }
     if is_ext {
-        // Judged as a program of the target's type, but for what it returns.
-        return Ok(Attach { ctx: None, ret: ReturnRule::Any, writes: BtfWrites::Nothing });
+        // Judged as a program of the target's type.
+        return Ok(Attach { ctx: None, ret: ReturnRule::Props, writes: BtfWrites::Nothing });
     }
     let result = if how == BPF_TRACE_FEXIT { CtxResult::Any } else { CtxResult::None };
     let ctx = TypedCtx {
