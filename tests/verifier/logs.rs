@@ -1,4 +1,4 @@
-//! Whole logs of level 2 beside the live kernel's, line for line: of the text cases and of the example objects.
+//! Whole logs of levels 1 and 2 beside the live kernel's, line for line: of the text cases and of the example objects.
 //!
 //! Left out of both are the addresses of maps, the numbers of the last line, the ids of numbers in kept states, and what the kernel tells of how it
 //! finds live stack slots and loops, which Skep does in another way. `logs-differ.txt` lists the programs whose logs
@@ -29,23 +29,30 @@ pub(crate) struct Pair {
     pub(crate) kernels: String,
 }
 
-fn ours(case: &Case) -> String {
+/// A level, as the kernel numbers it.
+fn number(level: LogLevel) -> u32 {
+    match level {
+        LogLevel::Off => 0,
+        LogLevel::Path => 1,
+        LogLevel::Full => 2,
+    }
+}
+
+fn ours(case: &Case, level: LogLevel) -> String {
     let env = TestEnv::new(case.kind, case.privilege);
-    let mut log = Log::new(LogLevel::Full);
+    let mut log = Log::new(level);
     let _ = verify(&request(case), &env, &mut log);
     log.text().to_owned()
 }
 
-fn kernels(case: &Case, maps: &[KernelMap]) -> String {
-    with_kernel_attr(case, maps, |attr| {
-        match KernelProg::load(&LoadAttr { log_level: 2, ..*attr }) {
-            Ok(prog) => prog.log.clone(),
-            Err(e) => e.log,
-        }
+fn kernels(case: &Case, maps: &[KernelMap], log_level: u32) -> String {
+    with_kernel_attr(case, maps, |attr| match KernelProg::load(&LoadAttr { log_level, ..*attr }) {
+        Ok(prog) => prog.log.clone(),
+        Err(e) => e.log,
     })
 }
 
-fn of_cases() -> Vec<Pair> {
+fn of_cases(level: LogLevel) -> Vec<Pair> {
     let maps = kernel_maps();
     let cases = all();
     let asked = cases
@@ -54,21 +61,21 @@ fn of_cases() -> Vec<Pair> {
     asked
         .map(|case| Pair {
             name: case.name.clone(),
-            ours: ours(case),
-            kernels: kernels(case, &maps),
+            ours: ours(case, level),
+            kernels: kernels(case, &maps, number(level)),
         })
         .collect()
 }
 
-fn of_examples() -> Vec<Pair> {
+fn of_examples(level: LogLevel) -> Vec<Pair> {
     let system = System::new();
     let mut pairs = Vec::new();
     for file in ["ipproto.bpf.o", "portfilter.bpf.o", "sizes.bpf.o", "xdplb.bpf.o"] {
         let object = Object::open(file, &examples::read(file), &OpenOptions::default())
             .unwrap_or_else(|e| panic!("{file}: {e}"));
-        let kernels = native::logs(&object, 2).expect("maps in the live kernel");
+        let kernels = native::logs(&object, number(level)).expect("maps in the live kernel");
         for (def, (program, kernels)) in object.programs.iter().zip(kernels) {
-            let options = CheckOptions { log_level: LogLevel::Full, ..CheckOptions::default() };
+            let options = CheckOptions { log_level: level, ..CheckOptions::default() };
             let ours = system.check(&object, def, &options).log;
             pairs.push(Pair { name: format!("{file}: {program}"), ours, kernels });
         }
@@ -166,20 +173,36 @@ pub(crate) fn difference(pair: &Pair) -> Option<String> {
     Some(format!("line {}\n  kernel: {}\n  skep:   {}", at + 1, line(&kernels), line(&ours)))
 }
 
+fn listed() -> BTreeMap<&'static str, bool> {
+    let lines = include_str!("logs-differ.txt").lines();
+    lines.filter_map(|line| Some((line.strip_prefix("  ")?, false))).collect()
+}
+
+/// A program whose logs of level 2 differ may differ here too.
+#[test]
+fn logs_of_failed_paths_are_the_kernels() {
+    if !skep_tests::has_live_kernel() {
+        return;
+    }
+    let level = LogLevel::Path;
+    let pairs: Vec<Pair> = of_cases(level).into_iter().chain(of_examples(level)).collect();
+    let listed = listed();
+    let unlisted = pairs.iter().filter(|pair| !listed.contains_key(pair.name.as_str()));
+    let wrong: Vec<String> =
+        unlisted.filter_map(|pair| Some(format!("{}: {}", pair.name, difference(pair)?))).collect();
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), pairs.len(), wrong.join("\n"));
+}
+
 #[test]
 fn logs_are_the_kernels() {
     if !skep_tests::has_live_kernel() {
         return;
     }
-    let pairs: Vec<Pair> = of_cases().into_iter().chain(of_examples()).collect();
+    let level = LogLevel::Full;
+    let pairs: Vec<Pair> = of_cases(level).into_iter().chain(of_examples(level)).collect();
     assert!(pairs.len() > 300, "only {} logs were compared", pairs.len());
     write_logs(&pairs);
-    let mut listed: BTreeMap<&str, bool> = BTreeMap::new();
-    for line in include_str!("logs-differ.txt").lines() {
-        if let Some(name) = line.strip_prefix("  ") {
-            listed.insert(name, false);
-        }
-    }
+    let mut listed = listed();
     let mut wrong = Vec::new();
     for pair in &pairs {
         match (difference(pair), listed.get_mut(pair.name.as_str())) {

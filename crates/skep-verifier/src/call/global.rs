@@ -157,7 +157,9 @@ impl Walk<'_> {
         let access = MemAccess::ReadWrite;
         let mem =
             HelperMem { access, size: size.into(), exact: Exact::Yes, zero: ZeroSize::Allowed };
-        let fill = self.check_helper_mem(r, mem);
+        // As in the kernel, first that it may be read.
+        let read = self.check_helper_mem(r, HelperMem { access: MemAccess::Read, ..mem });
+        let fill = read.and_then(|_| self.check_helper_mem(r, mem));
         *self.cur.reg_mut(r) = saved;
         if let Some(fill) = fill? {
             self.mark_filled(fill);

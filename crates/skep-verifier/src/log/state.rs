@@ -200,10 +200,7 @@ impl FrameText<'_> {
             SlotObject::Dynptr { kind, is_first: true, .. } => {
                 write!(f, " fp-{at}=dynptr_{}(", dynptr(kind))?;
                 let mut attrs = Attrs { f, sep: "" };
-                // In place of the last the kernel shows a mark of the first slot, which is always 1.
-                for (name, id) in
-                    [("id", slot.reg.id), ("ref_id", slot.reg.ref_id), ("dynptr_id", 1)]
-                {
+                for (name, id) in [("id", slot.reg.id), ("ref_id", slot.reg.ref_id)] {
                     if id != 0 {
                         attrs.put(format_args!("{name}={id}"))?;
                     }

@@ -28,7 +28,9 @@ impl Walk<'_> {
             zero: ZeroSize::Allowed,
         };
         let saved = self.mark_not_null(r);
-        let fill = self.check_helper_mem(r, mem);
+        // As in the kernel, first that it may be read.
+        let read = self.check_helper_mem(r, HelperMem { access: MemAccess::Read, ..mem });
+        let fill = read.and_then(|_| self.check_helper_mem(r, mem));
         self.finish_mem(r, saved, fill)
     }
 
