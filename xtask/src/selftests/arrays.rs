@@ -16,7 +16,7 @@ use skep_abi::uapi;
 use skep_btf::{Btf, Kind};
 use skep_elf::{MapDef, MapInit, MapKind, Pinning};
 
-use super::input::{Case, Expect, Helper, Load, Map, Mode, Run, Source, map_slots};
+use super::input::{Case, Expect, Helper, Load, Map, Mode, Run, Source, Untyped, map_slots};
 use super::pattern::Pattern;
 
 const SHIM: &str = include_str!("arrays_shim.c");
@@ -315,7 +315,7 @@ fn map(
             elements.push((key, value));
         }
     }
-    Some(Map { def, btf, elements, programs })
+    Some(Map { def, btf, untyped: Untyped::Refused, elements, programs })
 }
 
 fn map_def(object: &Value) -> Option<MapDef> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use skep_abi::uapi::BPF_MAP_TYPE_ARENA;
 use skep_btf::{Btf, ByteOrder};
 
-use super::input::Case;
+use super::input::{Case, Untyped};
 use super::native::{self, Answer};
 
 /// Raised when what is asked changes without the case showing it.
@@ -65,6 +65,9 @@ impl Cache {
             hash.add(&self.types(map.btf.as_ref()).to_ne_bytes());
             if map.def.inner.as_ref().is_some_and(|inner| inner.btf_value_type_id != 0) {
                 hash.add(b"typed inner map");
+            }
+            if map.untyped == Untyped::Refused && map.def.btf_value_type_id != 0 {
+                hash.add(b"types are needed");
             }
             if map.has_fields() {
                 hash.add(b"types shared with the program");

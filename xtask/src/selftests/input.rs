@@ -72,12 +72,23 @@ pub(super) const CAPS: [Cap; 4] = [
     Cap { name: "CAP_BPF", number: 39, ours: Caps::BPF },
 ];
 
+/// What becomes of a map whose types the kernel does not take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Untyped {
+    /// It is made without, as libbpf does.
+    Allowed,
+    /// It is not made, as in `test_verifier.c`.
+    Refused,
+}
+
 /// A map that a program refers to.
 #[derive(Debug)]
 pub(super) struct Map {
     pub(super) def: MapDef,
     /// The types that `def` refers to.
     pub(super) btf: Option<Arc<Btf>>,
+    /// What to do where the kernel does not take the types.
+    pub(super) untyped: Untyped,
     /// Elements to set: key and value.
     pub(super) elements: Vec<(Vec<u8>, Vec<u8>)>,
     /// Elements to set, of a program array: key and index in [`Load::helpers`].

@@ -13,7 +13,7 @@ use skep_host::kernel::{
     KernelBtf, KernelMap, KernelProg, LoadAttr, LoadError, MapTypes, TestRun, with_only,
 };
 
-use super::input::{Case, Load, Map, Mode, Run, map_slots, used_maps};
+use super::input::{Case, Load, Map, Mode, Run, Untyped, map_slots, used_maps};
 
 const LOG_SIZES: [usize; 3] = [1 << 20, 16 << 20, 64 << 20];
 /// What is kept of a log.
@@ -263,6 +263,9 @@ fn create(map: &Map, mode: Mode, types: &mut Types) -> Result<KernelMap, String>
         Some(btf) if def.btf_key_type_id != 0 || def.btf_value_type_id != 0 => types.get(btf).ok(),
         _ => None,
     };
+    if map.untyped == Untyped::Refused && def.btf_value_type_id != 0 && types_of(def).is_none() {
+        return Err(format!("the types of map '{}' are refused", def.symbol));
+    }
     let inner = match &def.inner {
         Some(inner) => {
             let created = create_one(inner, types_of(inner).as_deref(), None);

@@ -8,7 +8,7 @@ use skep_abi::uapi::*;
 use skep_elf::{MapDef, MapInit, Object, ProgramDef};
 
 use super::attach;
-use super::input::{Case, Expect, Load, Map, Mode, Source};
+use super::input::{Case, Expect, Load, Map, Mode, Source, Untyped};
 use super::tags;
 use crate::objects::host::Host;
 
@@ -142,14 +142,26 @@ fn map(def: &MapDef, object: &Object) -> Map {
     if !takes_types(def.map_type) {
         (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);
     }
-    Map { def, btf: object.btf.clone(), elements: Vec::new(), programs: Vec::new() }
+    Map {
+        def,
+        btf: object.btf.clone(),
+        untyped: Untyped::Allowed,
+        elements: Vec::new(),
+        programs: Vec::new(),
+    }
 }
 
 fn without_types(load: &Load) -> Load {
     let map = |m: &Map| {
         let mut def = m.def.clone();
         (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);
-        Map { def, btf: None, elements: m.elements.clone(), programs: m.programs.clone() }
+        Map {
+            def,
+            btf: None,
+            untyped: m.untyped,
+            elements: m.elements.clone(),
+            programs: m.programs.clone(),
+        }
     };
     Load {
         name: load.name.clone(),
