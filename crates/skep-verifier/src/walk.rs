@@ -474,8 +474,8 @@ impl<'a> Walk<'a> {
             }
             Insn::LdImm64 { dst, imm } => self.exec_ld_imm64(dst, imm)?,
             Insn::Imm64Hi => return Err(Stop::Bug("the walk reached the second half of ld_imm64")),
-            Insn::LdAbs { .. } => self.exec_legacy_load(None)?,
-            Insn::LdInd { src, .. } => self.exec_legacy_load(Some(src))?,
+            Insn::LdAbs { .. } => return self.exec_legacy_load(None),
+            Insn::LdInd { src, .. } => return self.exec_legacy_load(Some(src)),
             Insn::Load { size, signed, dst, src, off } => {
                 self.exec_load(size, signed, dst, src, off)?;
             }

@@ -59,7 +59,7 @@ impl Walk<'_> {
     }
 
     /// From a function back to its caller, with R0 (`prepare_func_exit`).
-    pub(super) fn leave_function(&mut self) -> Res<Flow> {
+    pub(crate) fn leave_function(&mut self) -> Res<Flow> {
         let r0 = *self.cur.reg(Reg::R0);
         if matches!(r0.kind, RegKind::Stack(_)) {
             return Err(RejectKind::ReturnsStack {}.into());

@@ -4,20 +4,15 @@ use crate::domain::Scalar;
 use crate::object::Leaving;
 use crate::reject::RejectKind;
 use crate::state::{RegKind, RegState};
-use crate::walk::{Res, Walk, unsupported};
+use crate::walk::{Flow, Res, Walk};
 use skep_abi::insn::{Insn, Reg, Size};
 
 impl Walk<'_> {
-    pub(crate) fn exec_legacy_load(&mut self, index: Option<Reg>) -> Res<()> {
+    pub(crate) fn exec_legacy_load(&mut self, index: Option<Reg>) -> Res<Flow> {
         if !self.props.legacy_loads {
             return Err(RejectKind::LegacyLoad {}.into());
         }
         self.check_readable(Reg::R6)?;
-        if self.cur.cur_idx() > 0 {
-            // DEVIATION: the kernel allows it in functions that BTF shows to return int; a failed load then
-            // returns from the function only.
-            return Err(unsupported("legacy packet loads in a subprogram"));
-        }
         self.check_nothing_held(Leaving::LegacyLoad)?;
         if self.cur.reg(Reg::R6).kind != RegKind::Ctx {
             return Err(RejectKind::LegacyLoadCtx {}.into());
@@ -38,6 +33,13 @@ impl Walk<'_> {
         // unknown, as the kernel keeps them.
         let _ = size;
         *self.cur.reg_mut(Reg::R0) = RegState::scalar(Scalar::UNKNOWN);
-        Ok(())
+        if self.cur.cur_idx() == 0 {
+            return Ok(Flow::Next);
+        }
+        // SOUND: a load that fails returns 0 from the function that makes it.
+        let loaded = self.cur.clone();
+        self.push_path(self.idx + 1, loaded)?;
+        *self.cur.reg_mut(Reg::R0) = RegState::scalar(Scalar::ZERO);
+        self.leave_function()
     }
 }
