@@ -197,6 +197,16 @@ impl Walk<'_> {
     }
 }
 
+/// What a pointer to an object may be for it to be moved.
+const MOVABLE: [PtrFlags; 6] = [
+    PtrFlags::NONE,
+    PtrFlags::TRUSTED,
+    PtrFlags::RCU,
+    PtrFlags::ALLOC,
+    PtrFlags::ALLOC.with(PtrFlags::NON_OWN),
+    PtrFlags::ALLOC.with(PtrFlags::NON_OWN).with(PtrFlags::RCU),
+];
+
 /// How far a pointer that the helper does not take may have been moved (`check_func_arg_reg_off`).
 // SOUND: a moved function pointer would name an instruction that was never verified as an entry.
 pub(super) fn check_offset(reg: &RegState, r: Reg) -> Res<()> {
@@ -211,7 +221,9 @@ pub(super) fn check_offset(reg: &RegState, r: Reg) -> Res<()> {
         | RegKind::Buf
         | RegKind::Arena => Ok(()),
         // Its type is judged at its offset.
-        RegKind::Btf(_) => check_moved(&RegState { off: reg.off.min(0), ..*reg }, r),
+        RegKind::Btf(_) if MOVABLE.contains(&reg.flags) => {
+            check_moved(&RegState { off: reg.off.min(0), ..*reg }, r)
+        }
         RegKind::NotInit
         | RegKind::Ctx
         | RegKind::Map(_)
@@ -220,6 +232,7 @@ pub(super) fn check_offset(reg: &RegState, r: Reg) -> Res<()> {
         | RegKind::FlowKeys
         | RegKind::Socket(_)
         | RegKind::TpBuffer
+        | RegKind::Btf(_)
         | RegKind::Dynptr(_) => check_moved(reg, r),
     }
 }

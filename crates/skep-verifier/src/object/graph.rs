@@ -86,7 +86,8 @@ impl Walk<'_> {
             }
             NodeUse::Member => {
                 let func = || func.to_owned();
-                if !is_non_owning(&reg) && reg.ref_id == 0 {
+                // SOUND: the kernel takes NULL for a node if the node is at the start of its object.
+                if reg.may_be_null() || (!is_non_owning(&reg) && reg.ref_id == 0) {
                     return Err(FieldReject::NodeUnowned { func: func() }.into());
                 }
                 if self.is_in_locked_callback() {

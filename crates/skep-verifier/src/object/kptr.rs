@@ -25,15 +25,25 @@ impl Walk<'_> {
     pub(crate) fn field_target(&self, reg: &RegState, field: &Field) -> Res<BtfType> {
         let target = field.target.ok_or(Stop::Bug("a member without a target"))?;
         let own = BtfType { btf: BtfOwner::Program, id: target.ty.0 };
-        let RegKind::MapValue(map) = reg.kind else { return Ok(own) };
-        let types = self.map(map)?.types.as_ref().ok_or(Stop::Bug("members without types"))?;
-        let name = types.btf.type_by_id(target.ty).map(|t| t.name()).unwrap_or_default();
+        let types = match reg.kind {
+            RegKind::MapValue(map) => {
+                Some(self.map(map)?.types.as_ref().ok_or(Stop::Bug("members without types"))?)
+            }
+            _ => None,
+        };
+        let btf = match types {
+            Some(types) => Some(&*types.btf),
+            None => self.env.btf(),
+        };
+        let ty = btf.and_then(|b| b.type_by_id(target.ty));
+        let name = ty.map(|t| t.name()).unwrap_or_default();
         if field.kind.is_pointer()
             && field.kind != FieldKind::Uptr
             && let Some(ty) = self.kernel_type(name)
         {
             return Ok(ty);
         }
+        let Some(types) = types else { return Ok(own) };
         match self.env.btf() {
             Some(btf) if core::ptr::eq(btf, &*types.btf) => Ok(own),
             Some(_) | None => Err(unsupported("members of a map that has another program's BTF")),
