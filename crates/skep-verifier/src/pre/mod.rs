@@ -177,7 +177,7 @@ pub(crate) fn prepare(
     let exception_cb = subprogs.iter().position(is_start).and_then(|n| u16::try_from(n).ok());
     log.put_functions(&subprogs);
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
-    subprog::check_abnormal_return(&insns, &subprogs)?;
+    subprog::check_abnormal_return(&insns, &subprogs, env)?;
     let is_sleepable = env.prog_type().sleepable || req.flags & BPF_F_SLEEPABLE != 0;
     let maps = resolve::resolve_maps(&insns, env, is_sleepable)?;
     let ksyms = ksym::KsymTable::find(&insns, env)?;

@@ -6,6 +6,7 @@ use crate::prog::LoadRequest;
 use crate::reject::{Reject, RejectKind};
 use skep_abi::insn::{CallTarget, Insn};
 use skep_abi::uapi::BPF_FUNC_tail_call;
+use skep_btf::{Btf, Kind, TypeId};
 
 /// A function: slots `start..end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,12 +95,21 @@ pub(super) fn check_jumps(insns: &[Insn], subprogs: &[Subprog]) -> Result<Vec<u1
 }
 
 /// What may leave a function otherwise than by `exit` is only in functions that BTF describes (`check_abnormal_return`).
-pub(super) fn check_abnormal_return(insns: &[Insn], subprogs: &[Subprog]) -> Result<(), Reject> {
+pub(super) fn check_abnormal_return(
+    insns: &[Insn],
+    subprogs: &[Subprog],
+    env: &dyn Env,
+) -> Result<(), Reject> {
     const TAIL_CALL: i32 = BPF_FUNC_tail_call.cast_signed();
-    for s in subprogs.iter().skip(1).filter(|s| s.btf_func == 0) {
+    for s in subprogs.iter().skip(1).filter(|s| !returns_number(env.btf(), s.btf_func)) {
+        let has_btf = s.btf_func != 0;
         for (idx, insn) in (s.start..s.end).zip(insns.iter().skip(s.start as usize)) {
             let kind = match insn {
+                Insn::LdAbs { .. } | Insn::LdInd { .. } if has_btf => RejectKind::LdAbsReturn {},
                 Insn::LdAbs { .. } | Insn::LdInd { .. } => RejectKind::LdAbsSubprog {},
+                Insn::Call(CallTarget::Helper(TAIL_CALL)) if has_btf => {
+                    RejectKind::TailCallReturn {}
+                }
                 Insn::Call(CallTarget::Helper(TAIL_CALL)) => RejectKind::TailCallSubprog {},
                 _ => continue,
             };
@@ -107,4 +117,18 @@ pub(super) fn check_abnormal_return(insns: &[Insn], subprogs: &[Subprog]) -> Res
         }
     }
     Ok(())
+}
+
+/// Whether BTF says that a function returns a number (part of `check_btf_func`).
+fn returns_number(btf: Option<&Btf>, func: u32) -> bool {
+    let of = |btf: &Btf| {
+        let proto = btf.type_by_id(TypeId(func)).filter(|_| func != 0)?.referenced()?;
+        let ret = btf.type_by_id(proto)?.as_func_proto()?.ret;
+        let kind = btf.skip_typedefs_and_modifiers(ret)?.kind();
+        Some(matches!(kind, Kind::Int | Kind::Enum | Kind::Enum64))
+    };
+    match btf {
+        Some(btf) => of(btf).unwrap_or(false),
+        None => func != 0,
+    }
 }

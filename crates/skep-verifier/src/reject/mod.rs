@@ -322,6 +322,8 @@ kinds! {
     MapFunc { map_type: u32, name: &'static str, id: i32 } = EINVAL,
         "cannot pass map_type {map_type} into func bpf_{name}#{id}";
     TailCallSubprog { } = EINVAL, "tail_call is not allowed in subprogs without BTF";
+    TailCallReturn { } = EINVAL, "tail_call is only allowed in functions that return 'int'.";
+    LdAbsReturn { } = EINVAL, "LD_ABS is only allowed in functions that return 'int'.";
     LdAbsSubprog { } = EINVAL, "LD_ABS is not allowed in subprogs without BTF";
     TailCallMap { } = EINVAL, "expected prog array map for tail call";
     StrNotReadOnly { reg: u8 } = EACCES, "R{reg} does not point to a readonly map'";
