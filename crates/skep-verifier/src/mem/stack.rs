@@ -439,7 +439,7 @@ impl Walk<'_> {
                 zero_used = true;
                 continue;
             }
-            slot.scrub();
+            slot.lose_value();
             slot.bytes[byte] = ByteKind::Misc;
         }
         if zero_used && let Value::Reg(r) = value {

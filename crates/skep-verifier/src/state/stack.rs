@@ -103,8 +103,24 @@ impl StackSlot {
         self.bytes.iter().take_while(|b| **b == ByteKind::Spill).count() as u32
     }
 
-    /// Forgets the spilled register or object: its bytes become anything.
+    /// Part of the slot is overwritten: a spilled register or an object is lost, and every byte of the slot is
+    /// anything (`scrub_spilled_slot`).
+    // SOUND: zeros beside them are forgotten too, as the kernel does; its states are alike more often for that.
     pub(crate) fn scrub(&mut self) {
+        let is_special = match self.bytes[0] {
+            ByteKind::Spill | ByteKind::Dynptr | ByteKind::Iter | ByteKind::Irq => true,
+            ByteKind::Invalid | ByteKind::Misc | ByteKind::Zero => false,
+        };
+        if is_special {
+            for b in self.bytes.iter_mut().filter(|b| **b != ByteKind::Invalid) {
+                *b = ByteKind::Misc;
+            }
+        }
+        self.lose_value();
+    }
+
+    /// Forgets the spilled register or object: its bytes become anything.
+    pub(crate) fn lose_value(&mut self) {
         for b in &mut self.bytes {
             if matches!(b, ByteKind::Spill | ByteKind::Dynptr | ByteKind::Iter | ByteKind::Irq) {
                 *b = ByteKind::Misc;
