@@ -142,3 +142,28 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Log, LogLevel};
+
+    #[test]
+    fn of_a_long_log_the_end_is_kept() {
+        let mut log = Log { cap_bytes: 100, ..Log::new(LogLevel::Full) };
+        let mut marks = Vec::new();
+        for n in 0..100 {
+            marks.push(log.mark());
+            log.put(format_args!("line {n} é\n"));
+        }
+        assert!(log.is_truncated());
+        assert!(log.text().len() <= 120, "{}", log.text());
+        assert!(log.text().starts_with("line ") && log.text().ends_with("line 99 é\n"));
+        // Back to a place that is still there, and to one that is not.
+        log.rewind(marks[99]);
+        assert!(log.text().ends_with("line 98 é\n"), "{}", log.text());
+        log.rewind(marks[3]);
+        assert_eq!(log.text(), "");
+        log.put(format_args!("behind\n"));
+        assert_eq!((log.text(), log.mark()), ("behind\n", marks[3] + 7));
+    }
+}
