@@ -135,8 +135,8 @@ impl Depths<'_, '_> {
             let Some(s) = prog.subprogs.get(link.subprog) else { break };
             let from = link.next_slot.max(s.start);
             let next = (from..s.end).find_map(|at| {
-                let seen = self.walk.facts.get(at as usize).is_some_and(|f| f.is_seen);
-                let insn = prog.insns.get(at as usize).filter(|_| seen)?;
+                // Calls in dead code count, as in the kernel.
+                let insn = prog.insns.get(at as usize)?;
                 let throws = self.walk.is_throw(insn);
                 (throws || named_function(insn, at).is_some()).then_some((at, insn, throws))
             });

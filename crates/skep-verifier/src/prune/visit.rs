@@ -4,11 +4,11 @@ use super::equiv::{Compare, Exactness};
 use super::live::propagate_reads;
 use super::loops::{Guess, Return};
 use super::precision::{PathEnd, propagate};
-use super::{SlotMasks, StateId, Visit};
+use super::{Kept, SlotMasks, StateId, Visit};
 use crate::domain::Scalar;
 use crate::log::{Masks, Trace};
 use crate::object::depths_differ;
-use crate::pre::Marks;
+use crate::pre::{Marks, Program};
 use crate::reject::RejectKind;
 use crate::state::{Frame, RegState, VerifierState};
 use crate::walk::{Res, Walk};
@@ -167,6 +167,9 @@ impl Walk<'_> {
         let next = (self.idx, self.cur.cur_idx() as u8);
         let end = PathEnd { last: self.history.last(), parent: self.parent, next };
         let mut trace = Trace::new(self.log, &self.log_state, self.env);
+        if !self.rights.bpf_capable {
+            trace_all(&self.kept, &self.prog, by, &mut trace);
+        }
         propagate(&mut self.kept, &self.history, &self.prog, by, end, &mut trace);
         propagate_reads(&mut self.kept, by, &self.written, self.parent);
         let guess = match how {
@@ -289,6 +292,16 @@ impl Walk<'_> {
             widen_frame(old, cur, previous.precise.masks(f));
         }
     }
+}
+
+/// Tells that every number of a kept state that is read again is precise, as without CAP_BPF.
+fn trace_all(kept: &Kept, prog: &Program, by: StateId, trace: &mut Trace<'_>) {
+    let Some(k) = kept.get(by) else { return };
+    let live = prog.live_before.get(k.idx as usize).copied().unwrap_or(u16::MAX);
+    let Some(frame) = k.state.frames.last() else { return };
+    let regs = frame.regs.iter().enumerate().filter(|(n, r)| live >> n & 1 != 0 && r.is_scalar());
+    let regs = regs.fold(0u16, |mask, (n, _)| mask | 1 << n);
+    trace.propagating(k.state.cur_idx() as u8, Masks { regs, slots: 0 });
 }
 
 fn must_widen(old: &RegState, cur: &RegState) -> bool {
