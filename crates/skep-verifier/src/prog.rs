@@ -1,6 +1,6 @@
 //! What goes in ([`LoadRequest`]) and what comes out ([`VerifiedProg`]).
 
-use crate::env::{HelperProto, MapProps};
+use crate::env::{HelperProto, MapProps, TargetFunc};
 use skep_abi::insn::{Insn, RawInsn};
 
 /// A program to verify.
@@ -67,6 +67,7 @@ pub struct VerifiedProg {
     pub(crate) line_info: Vec<LineInfo>,
     pub(crate) stats: VerifyStats,
     pub(crate) premises: Premises,
+    pub(crate) funcs: Vec<TargetFunc>,
     pub(crate) barriers: Vec<u32>,
 }
 
@@ -134,6 +135,11 @@ impl VerifiedProg {
     /// there (`BPF_NOSPEC`). Empty for a loader with CAP_PERFMON.
     pub fn barriers(&self) -> &[u32] {
         &self.barriers
+    }
+
+    /// The functions that BTF describes, for programs that attach to them.
+    pub fn target_funcs(&self) -> &[TargetFunc] {
+        &self.funcs
     }
 
     /// What verification cost.

@@ -8,7 +8,8 @@ mod dead;
 mod sanitise;
 mod stack;
 
-use crate::env::{CtxField, CtxFieldKind, HelperLookup, HelperProto};
+use crate::env::{CtxField, CtxFieldKind, HelperLookup, HelperProto, TargetFunc};
+use crate::pre::Subprog;
 use crate::prog::{KernelObjects, LoadRequest, Premises, SubprogInfo, VerifiedProg};
 use crate::reject::{KfuncReject, Reject, VerifyError};
 use crate::walk::{Access, SlotFacts, Walk};
@@ -53,6 +54,7 @@ pub(crate) fn finish(walk: &Walk<'_>, req: &LoadRequest) -> Result<VerifiedProg,
         line_info,
         stats: walk.stats(),
         premises,
+        funcs: target_funcs(walk),
         barriers,
     })
 }
@@ -66,6 +68,16 @@ fn check_no_missing_kfunc(walk: &Walk<'_>) -> Result<(), VerifyError> {
         }
     }
     Ok(())
+}
+
+/// What who attaches to a function must know of it.
+fn target_funcs(walk: &Walk<'_>) -> Vec<TargetFunc> {
+    let func = |(n, s): (usize, &Subprog)| TargetFunc {
+        type_id: s.btf_func,
+        is_reliable: walk.reliable.get(n) == Some(&true),
+        is_exception_callback: walk.prog.exception_cb.map(usize::from) == Some(n),
+    };
+    walk.prog.subprogs.iter().enumerate().filter(|(_, s)| s.btf_func != 0).map(func).collect()
 }
 
 /// What the proof rests on, as far as the program that is left makes use of it.

@@ -8,6 +8,7 @@ mod cfg;
 mod effects;
 mod exception;
 mod fastcall;
+mod func_info;
 pub(crate) mod kernel_ctx;
 mod kfunc;
 mod kfunc_arg;
@@ -170,6 +171,7 @@ pub(crate) fn prepare(
     resolve::check_length(req, env)?;
     check_prog_type(env)?;
     let insns = resolve::decode_all(req)?;
+    func_info::check_records(req, env)?;
     let kfuncs = kfunc::resolve(&insns, req, env)?;
     let exception_cb = exception::find(req, env)?;
     let subprogs = subprog::find(&insns, req, env, exception_cb)?;
@@ -178,6 +180,7 @@ pub(crate) fn prepare(
     log.put_functions(&subprogs);
     let subprog_of = subprog::check_jumps(&insns, &subprogs)?;
     subprog::check_abnormal_return(&insns, &subprogs, env)?;
+    func_info::check_lines(&insns, &subprogs, req, env)?;
     let is_sleepable = env.prog_type().sleepable || req.flags & BPF_F_SLEEPABLE != 0;
     let maps = resolve::resolve_maps(&insns, env, is_sleepable)?;
     let ksyms = ksym::KsymTable::find(&insns, env)?;

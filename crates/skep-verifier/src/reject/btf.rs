@@ -79,4 +79,18 @@ kinds! {
         "pseudo btf_id {id} in ldimm64 isn't KIND_VAR or KIND_FUNC";
     KsymNoSize { name: String } = EINVAL,
         "ldimm64 unable to resolve the size of type '{name}': -22";
+
+    // Records of functions and lines.
+    FirstFuncOff { off: u32 } = EINVAL,
+        "nonzero insn_off {off} for the first func info record";
+    FuncOffOrder { off: u32, before: u32 } = EINVAL,
+        "same or smaller insn offset ({off}) than previous func info record ({before})";
+    FuncInfoType { id: u32 } = EINVAL, "invalid type id {id} in func info";
+    LineOff { n: usize, off: u32, before: u32, len: usize } = EINVAL,
+        "Invalid line_info[{n}].insn_off:{off} (prev_offset:{before} prog->len:{len})";
+    LineInImm64 { n: usize } = EINVAL, "Invalid insn code at line_info[{n}].insn_off";
+    LineText { n: usize } = EINVAL, "Invalid line_info[{n}].line_off or .file_name_off";
+    LineMissing { func: usize } = EINVAL, "missing bpf_line_info for func#{func}";
+    LinesMissing { count: usize, func: usize } = EINVAL,
+        "missing bpf_line_info for {count} funcs starting from func#{func}";
 }

@@ -3,14 +3,14 @@
 //! Maps are not created, so programs that use map types or helpers that Skep only judges get their verdict too.
 
 use super::attach;
-use super::env::Origin;
+use super::env::{AttachedTo, Origin};
 use super::load::{prog_type, raw_program, request};
 use super::{LoadError, LoadErrorKind, RawProgram, System};
 use skep_abi::uapi::{BPF_F_RDONLY_PROG, BPF_MAP_TYPE_ARRAY};
 use skep_btf::fields::{self, Scope};
 use skep_btf::{Btf, TypeId};
 use skep_elf::{MapDef, MapInit, MapKind, Object, ProgramDef};
-use skep_verifier::env::{MapProps, MapTypes, Privilege};
+use skep_verifier::env::{MapProps, MapTypes, Privilege, TargetProg};
 use skep_verifier::{Log, LogLevel, VerifiedProg, verify};
 use std::sync::Arc;
 
@@ -58,8 +58,46 @@ impl System {
     /// Judges one program of an object.
     pub fn check(&self, object: &Object, def: &ProgramDef, options: &CheckOptions) -> Checked {
         let mut log = options.log();
-        let verdict = self.judge(object, def, options, &mut log);
+        let verdict = self.judge(object, def, options, None, &mut log);
         Checked { verdict, log: log.text().to_owned() }
+    }
+
+    /// Judges a program that attaches to a function of another program: an extension (`freplace`), or one that traces
+    /// (`fentry`, `fexit`). The other program is judged first.
+    pub fn check_attached(
+        &self,
+        (object, def): (&Object, &ProgramDef),
+        (target, target_def): (&Object, &ProgramDef),
+        options: &CheckOptions,
+    ) -> Checked {
+        let mut log = options.log();
+        let verdict = self
+            .attached_to(target, target_def, options)
+            .and_then(|to| self.judge(object, def, options, Some(to), &mut log));
+        Checked { verdict, log: log.text().to_owned() }
+    }
+
+    fn attached_to(
+        &self,
+        object: &Object,
+        def: &ProgramDef,
+        options: &CheckOptions,
+    ) -> Result<AttachedTo, LoadError> {
+        let verified = self.judge(object, def, options, None, &mut Log::new(LogLevel::Off))?;
+        let raw = raw_program(object, def, &[], LogLevel::Off);
+        let (kind, expected_attach_type) = prog_type(&raw)?;
+        let Some(btf) = object.btf.clone() else {
+            let reason = "a program without BTF has no functions to attach to".to_owned();
+            return Err(LoadError::new(&def.name, LoadErrorKind::AttachTarget { reason }));
+        };
+        let prog = TargetProg {
+            btf,
+            props: kind.props,
+            expected_attach_type,
+            funcs: verified.target_funcs().to_vec(),
+            is_nested: false,
+        };
+        Ok(AttachedTo { prog, kind })
     }
 
     /// Judges a program by itself, with maps that need not exist.
@@ -70,7 +108,7 @@ impl System {
         options: &CheckOptions,
     ) -> Checked {
         let mut log = options.log();
-        let verdict = self.judge_raw(raw, maps.to_vec(), options, &mut log);
+        let verdict = self.judge_raw(raw, maps.to_vec(), options, None, &mut log);
         Checked { verdict, log: log.text().to_owned() }
     }
 
@@ -79,13 +117,18 @@ impl System {
         object: &Object,
         def: &ProgramDef,
         options: &CheckOptions,
+        attached: Option<AttachedTo>,
         log: &mut Log,
     ) -> Result<VerifiedProg, LoadError> {
         let mut raw = raw_program(object, def, &[], options.log_level);
         raw.flags |= options.flags;
-        raw.attach_btf_id = attach::btf_id(def, self.kernel_btf.as_deref(), None)?;
+        raw.attach_btf_id = attach::btf_id(
+            def,
+            self.kernel_btf.as_deref(),
+            attached.as_ref().map(|a| &*a.prog.btf),
+        )?;
         let maps = object.maps.iter().map(|m| map_props(m, object.btf.as_ref()));
-        self.judge_raw(&raw, maps.collect::<Result<Vec<_>, _>>()?, options, log)
+        self.judge_raw(&raw, maps.collect::<Result<Vec<_>, _>>()?, options, attached, log)
     }
 
     fn judge_raw(
@@ -93,6 +136,7 @@ impl System {
         raw: &RawProgram,
         maps: Vec<MapProps>,
         options: &CheckOptions,
+        attached: Option<AttachedTo>,
         log: &mut Log,
     ) -> Result<VerifiedProg, LoadError> {
         let (kind, expected_attach_type) = prog_type(raw)?;
@@ -104,7 +148,7 @@ impl System {
             resolved.expected_attach_type = expected_attach_type;
             &resolved
         };
-        let env = self.prog_env(kind, raw, maps, Origin::Extended, options.privilege);
+        let env = self.prog_env(kind, raw, maps, Origin::Extended, options.privilege, attached);
         verify(&request(raw), &env, log).map_err(|error| {
             let (error, log) = (Box::new(error), String::new());
             LoadError::new(&raw.name, LoadErrorKind::Verify { error, log })

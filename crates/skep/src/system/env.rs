@@ -3,10 +3,12 @@
 use crate::helper::{self, Caller};
 use crate::kfunc;
 use crate::prog_type::ProgType;
+use skep_abi::uapi::BPF_PROG_TYPE_EXT;
 use skep_btf::{Btf, TypeId};
 use skep_maps::{MapOps, Slot};
 use skep_verifier::env::{
     Env, HelperLookup, INTERNAL_HELPER_BASE, KfuncLookup, MapProps, Privilege, ProgTypeProps,
+    TargetProg,
 };
 use std::sync::Arc;
 
@@ -33,6 +35,8 @@ pub(crate) struct ProgEnv {
     privilege: Privilege,
     /// Name of what the program attaches to, in the kernel's types.
     target: Option<String>,
+    /// The program that it attaches to.
+    attached: Option<AttachedTo>,
 }
 
 /// What surrounds a program, as [`ProgEnv::new`] takes it.
@@ -44,6 +48,17 @@ pub(crate) struct Surroundings {
     pub(crate) kernel_btf: Option<Arc<Btf>>,
     pub(crate) origin: Origin,
     pub(crate) privilege: Privilege,
+    /// The program that this one attaches to.
+    pub(crate) attached: Option<AttachedTo>,
+}
+
+/// A program that another one attaches to.
+#[derive(Clone, Debug)]
+pub(crate) struct AttachedTo {
+    /// What the verifier must know of it.
+    pub(crate) prog: TargetProg,
+    /// Its type.
+    pub(crate) kind: &'static ProgType,
 }
 
 impl ProgEnv {
@@ -56,9 +71,11 @@ impl ProgEnv {
             kernel_btf,
             origin,
             privilege,
+            attached,
         } = around;
         let props = kind.props_at(expected_attach_type);
-        let target = kernel_btf.as_ref().and_then(|btf| btf.type_by_id(TypeId(attach_btf_id)));
+        let kernel = kernel_btf.as_ref().filter(|_| attached.is_none());
+        let target = kernel.and_then(|btf| btf.type_by_id(TypeId(attach_btf_id)));
         let target = target.map(|t| match t.as_composite() {
             Some(ops) => {
                 let member = usize::try_from(expected_attach_type).ok();
@@ -77,6 +94,7 @@ impl ProgEnv {
             origin,
             privilege,
             target,
+            attached,
         }
     }
 }
@@ -114,11 +132,14 @@ impl Env for ProgEnv {
         if id >= INTERNAL_HELPER_BASE && self.origin == Origin::Extended {
             return HelperLookup::Unknown;
         }
-        let caller = Caller {
-            types: self.kind.set,
-            attach_type: self.attach_type,
-            target: self.target.as_deref(),
+        // An extension may do what its target may.
+        let extended =
+            self.attached.as_ref().filter(|_| self.kind.props.prog_type == BPF_PROG_TYPE_EXT);
+        let (types, attach_type) = match extended {
+            Some(of) => (of.kind.set, of.prog.expected_attach_type),
+            None => (self.kind.set, self.attach_type),
         };
+        let caller = Caller { types, attach_type, target: self.target.as_deref() };
         helper::lookup(id, &caller)
     }
 
@@ -134,8 +155,18 @@ impl Env for ProgEnv {
         self.kernel_btf.as_deref()
     }
 
+    fn target(&self) -> Option<&TargetProg> {
+        self.attached.as_ref().map(|of| &of.prog)
+    }
+
     fn kfunc(&self, name: &str) -> KfuncLookup<'_> {
-        kfunc::lookup(name, self.props.prog_type, self.attach_type)
+        let extended =
+            self.attached.as_ref().filter(|_| self.kind.props.prog_type == BPF_PROG_TYPE_EXT);
+        let (prog_type, attach_type) = match extended {
+            Some(of) => (of.prog.props.prog_type, of.prog.expected_attach_type),
+            None => (self.props.prog_type, self.attach_type),
+        };
+        kfunc::lookup(name, prog_type, attach_type)
     }
 
     fn cpus(&self) -> u32 {

@@ -1,6 +1,6 @@
 //! Loading: maps are created and filled, programs verified and linked.
 
-use super::env::{Origin, ProgEnv, Surroundings, map_props};
+use super::env::{AttachedTo, Origin, ProgEnv, Surroundings, map_props};
 use super::program::compat;
 use super::{LoadError, LoadErrorKind, Program, System, UnprivilegedBpf};
 use crate::helper::{self, Table};
@@ -219,7 +219,7 @@ impl System {
             return Err(err(LoadErrorKind::NotPermitted));
         }
         let maps = raw.maps.iter().map(|m| map_props(m.as_ref())).collect();
-        let env = self.prog_env(kind, raw, maps, origin, raw.privilege);
+        let env = self.prog_env(kind, raw, maps, origin, raw.privilege, None);
         let request = request(raw);
         let mut log = Log::new(raw.log_level);
         let result = verify(&request, &env, &mut log);
@@ -269,6 +269,7 @@ impl System {
         maps: Vec<MapProps>,
         origin: Origin,
         privilege: Privilege,
+        attached: Option<AttachedTo>,
     ) -> ProgEnv {
         let around = Surroundings {
             expected_attach_type: raw.expected_attach_type,
@@ -278,6 +279,7 @@ impl System {
             kernel_btf: self.kernel_btf.clone(),
             origin,
             privilege,
+            attached,
         };
         ProgEnv::new(kind, around)
     }
