@@ -3,6 +3,7 @@
 //! Everything comes from the descriptors, so neither can be out of date.
 
 use crate::helper::helpers;
+use crate::kfunc::KFUNCS;
 use crate::prog_type::{PROG_TYPES, ProgKind};
 use crate::support::Support;
 use core::fmt::Write;
@@ -71,7 +72,7 @@ impl Section {
 
 /// All features of Linux 6.18, by kind.
 pub fn features() -> Vec<Section> {
-    vec![instructions(), program_types(), map_type_section(), helper_section()]
+    vec![instructions(), program_types(), map_type_section(), helper_section(), kfunc_section()]
 }
 
 const INSTRUCTIONS: &[(&str, (u16, u16), Support)] = &[
@@ -85,12 +86,23 @@ const INSTRUCTIONS: &[(&str, (u16, u16), Support)] = &[
     ("calls of subprograms and callbacks", (5, 13), Support::Full),
     ("tail calls", (4, 2), Support::Full),
     ("legacy packet loads", (3, 18), Support::Full),
-    ("calls of kernel functions", (5, 13), NO_KFUNC),
     ("addresses of kernel variables", (5, 10), Support::No(Errno::EINVAL, "there is no kernel")),
     ("addr_space_cast", (6, 9), Support::No(Errno::EINVAL, "arenas are not implemented yet")),
 ];
 
-const NO_KFUNC: Support = Support::No(Errno::EINVAL, "kernel functions are not implemented yet");
+const NO_KFUNC: Support = Support::No(Errno::EINVAL, "there is no kernel to call");
+
+fn kfunc_section() -> Section {
+    let kfuncs = KFUNCS.iter().flat_map(|topic| topic.iter());
+    let features = kfuncs.map(|k| Feature {
+        number: None,
+        name: k.proto.name.to_owned(),
+        since: k.since,
+        level: Level::Judged,
+        support: NO_KFUNC,
+    });
+    Section { title: "Kernel functions", features: features.collect() }
+}
 
 fn instructions() -> Section {
     let features = INSTRUCTIONS

@@ -1,15 +1,50 @@
 //! The context: fields by the program type's layout, or plain memory of the caller.
 
-use super::{Direction, Extend, MemAccess, UNKNOWN};
+use super::{Align, Direction, Extend, HelperMem, MemAccess, UNKNOWN, Value, ZeroSize};
 use crate::env::{CtxField, CtxFieldKind, CtxLayout, CtxWrite, Narrow, Nullable, SockRet};
 use crate::reject::RejectKind;
 use crate::state::ptr::{BtfOwner, BtfType};
 use crate::state::{PacketRange, PtrFlags, RegKind, RegState, SockKind};
-use crate::walk::{Res, Walk, unsupported};
-use skep_abi::insn::Size;
+use crate::walk::{Res, Stop, Walk, unsupported};
+use skep_abi::insn::{Reg, Size};
+use skep_abi::uapi::*;
 use skep_btf::Kind;
 
 impl Walk<'_> {
+    /// Whether the context is memory that a helper may be given as it is: no access to it is converted.
+    pub(super) fn has_plain_context(&self) -> bool {
+        matches!(
+            self.props.prog_type,
+            BPF_PROG_TYPE_KPROBE
+                | BPF_PROG_TYPE_TRACEPOINT
+                | BPF_PROG_TYPE_CGROUP_DEVICE
+                | BPF_PROG_TYPE_RAW_TRACEPOINT
+                | BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE
+                | BPF_PROG_TYPE_LIRC_MODE2
+                | BPF_PROG_TYPE_TRACING
+                | BPF_PROG_TYPE_STRUCT_OPS
+                | BPF_PROG_TYPE_LSM
+                | BPF_PROG_TYPE_SYSCALL
+                | BPF_PROG_TYPE_NETFILTER
+        )
+    }
+
+    /// A helper is given the context as memory: its last byte is judged (the context in `check_helper_mem_access`).
+    // SOUND: only contexts of which every byte up to an accessible one is accessible too are given as memory here.
+    pub(super) fn check_helper_ctx(&mut self, r: Reg, m: HelperMem) -> Res<()> {
+        let Some(last) = m.size.checked_sub(1) else {
+            let size = RejectKind::CtxAccess { off: 0, size: 0 };
+            return if m.zero == ZeroSize::Allowed { Ok(()) } else { Err(size.into()) };
+        };
+        let off = i32::try_from(last).map_err(|_| Stop::Bug("size not checked"))?;
+        let access = MemAccess { base: r, off, size: Size::B, align: Align::Natural };
+        self.access_memory(access, Direction::Read { into: None, extend: Extend::Zero })?;
+        if m.access.writes() {
+            self.access_memory(access, Direction::Write { value: Value::Unknown })?;
+        }
+        Ok(())
+    }
+
     pub(super) fn check_ctx(
         &mut self,
         ptr: &RegState,

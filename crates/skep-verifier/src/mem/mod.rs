@@ -252,6 +252,10 @@ impl Walk<'_> {
                 self.check_helper_object(ty, &ptr, r, m)?;
                 Ok(None)
             }
+            RegKind::Ctx if self.has_plain_context() => {
+                self.check_helper_ctx(r, m)?;
+                Ok(None)
+            }
             RegKind::NotInit
             | RegKind::Scalar
             | RegKind::Ctx

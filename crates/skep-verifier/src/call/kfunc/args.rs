@@ -134,7 +134,9 @@ impl Walk<'_> {
                 return Err(KfuncReject::TwoReferences { reg: r.num() }.into());
             }
             call.ref_id = reg.ref_id;
-            if releases {
+            // SOUND: only an object can be given back, not memory that lives as long as some other reference.
+            // DEVIATION: the kernel takes the memory of a ring buffer's record for a set of CPUs, and frees it.
+            if releases && matches!(reg.kind, RegKind::Btf(_) | RegKind::Socket(_)) {
                 call.release = Some(r);
             }
         }

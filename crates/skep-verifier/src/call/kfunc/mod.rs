@@ -98,11 +98,11 @@ impl Walk<'_> {
 
     fn check_callable(&self, k: &Kfunc) -> Res<()> {
         let name = || k.name.clone();
-        if k.flags.is_none() {
-            return Err(KfuncReject::NotAllowed { name: name() }.into());
-        }
         if self.cur.held.has_lock() && !k.is_allowed_in_lock() {
             return Err(KfuncReject::InLock {}.into());
+        }
+        if k.flags.is_none() {
+            return Err(KfuncReject::NotAllowed { name: name() }.into());
         }
         if k.special == Special::Trap {
             return Err(KfuncReject::Trap {}.into());
