@@ -72,6 +72,10 @@ const SELFTESTS: Step = cargo(
         "target/objects",
         "--sources",
         "arrays,annotated",
+        "--min-agree",
+        "99",
+        "--min-messages",
+        "96",
     ],
 );
 
