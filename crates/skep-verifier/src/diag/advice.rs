@@ -250,7 +250,7 @@ pub(super) fn advise(
         }
         RejectKind::HelperGpl {} => Advice::Licence,
         RejectKind::StackDepth { .. } | RejectKind::TailCallStack { .. } => Advice::LessStack,
-        RejectKind::CallDepth { .. } => Advice::CallLessDeep,
+        RejectKind::CallDepth { .. } | RejectKind::CallChain { .. } => Advice::CallLessDeep,
         RejectKind::Misaligned { size, .. } => Advice::Align { size: *size },
         RejectKind::MapWriteForbidden { .. } | RejectKind::MapReadOnly {} => Advice::WriteElsewhere,
         RejectKind::MapReadForbidden { .. } => Advice::ReadElsewhere,
@@ -290,7 +290,7 @@ fn of_held(reason: &HeldReject, locked_at: Option<u32>) -> Option<Advice> {
         HeldReject::Unreleased { leaks, .. } => {
             Some(Advice::Release { acquired: leaks.acquired().collect() })
         }
-        HeldReject::InLock { .. } | HeldReject::CallInLock {} | HeldReject::GlobalInLock {} => {
+        HeldReject::InLock { .. } | HeldReject::CallInLock {} => {
             Some(Advice::Unlock { taken: locked_at })
         }
         HeldReject::TwoLocks {} | HeldReject::SameLock {} => Some(Advice::OneLock),

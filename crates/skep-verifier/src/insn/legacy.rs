@@ -1,4 +1,4 @@
-//! Legacy packet loads, `LD_ABS` and `LD_IND`: the context is in R6, a failed load ends the program with 0.
+//! Legacy packet loads, `LD_ABS` and `LD_IND`: the context is in R6, a failed load ends the function with 0.
 
 use crate::domain::Scalar;
 use crate::object::Leaving;

@@ -167,7 +167,7 @@ impl Depths<'_, '_> {
             }
             let frames = chain.len() + 1;
             if frames > MAX_FRAMES {
-                return refuse(at, RejectKind::CallDepth { frames: MAX_FRAMES });
+                return refuse(at, RejectKind::CallChain { frames: MAX_FRAMES });
             }
             let in_callback = outer_callback || how.is_callback;
             if in_callback && self.legacy_loads.get(callee) == Some(&true) {

@@ -35,8 +35,6 @@ kinds! {
         if *different { "held lock and object are not in the same allocation\n" } else { "" };
     LockInCallback { } = EACCES, "can't spin_{{lock,unlock}} in rbtree cb";
     CallInLock { } = EINVAL, "function calls are not allowed while holding a lock";
-    GlobalInLock { } = EINVAL,
-        "global function calls are not allowed while holding a lock,\nuse static function instead";
 
     // Sections.
     SleepingHelper { name: &'static str, id: i32, place: &'static str } = EINVAL,
@@ -49,8 +47,6 @@ kinds! {
     RcuUnmatched { name: &'static str } = EINVAL, "unmatched rcu read unlock (kernel function {name})";
     PreemptUnmatched { name: &'static str } = EINVAL,
         "unmatched attempt to enable preemption (kernel function {name})";
-    GlobalSleeps { } = EINVAL,
-        "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context";
     IrqNotStack { arg: u8 } = EINVAL, "arg#{arg} doesn't point to an irq flag on stack";
     IrqVariable { wants: &'static str, arg: u8 } = EINVAL,
         "irq_flag has to be at a constant offset\nexpected {wants} irq flag as arg#{arg}";

@@ -197,6 +197,7 @@ kinds! {
     TooManyPending { count: usize } = E2BIG, "The sequence of {count} jumps is too complex.";
     InfiniteLoop { at: u32 } = EINVAL, "infinite loop detected at insn {at}";
     CallDepth { frames: usize } = E2BIG, "the call stack of {frames} frames is too deep";
+    CallChain { frames: usize } = E2BIG, "the call stack of {frames} frames is too deep !";
     StackDepth { frames: usize, bytes: u32 } = EACCES,
         "combined stack size of {frames} calls is {bytes}. Too large";
     TailCallStack { bytes: u32 } = EACCES,

@@ -9,17 +9,12 @@
 //!
 //! Frames are shared between states until written ([`std::rc::Rc::make_mut`]), so that a branch or a kept
 //! state costs one copy only of the frames that change afterwards.
-#![expect(clippy::allow_attributes, reason = "while users of the new state land one by one")]
 
 pub(crate) mod frame;
-#[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod held;
 pub(crate) mod link;
-#[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod ptr;
-#[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod reg;
-#[allow(dead_code, reason = "its users land one by one")]
 pub(crate) mod stack;
 
 pub(crate) use frame::{CallbackFrame, Frame};

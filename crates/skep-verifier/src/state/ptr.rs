@@ -122,12 +122,7 @@ pub struct TypeText {
     pub(crate) flags: PtrFlags,
 }
 
-impl TypeText {
-    /// A type with nothing else to it.
-    pub(crate) const fn plain(base: &'static str) -> TypeText {
-        TypeText { base, flags: PtrFlags::NONE }
-    }
-}
+impl TypeText {}
 
 impl fmt::Display for TypeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
