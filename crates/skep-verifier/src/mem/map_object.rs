@@ -32,6 +32,9 @@ fn struct_of(map_type: u32) -> Option<&'static str> {
         BPF_MAP_TYPE_SOCKHASH => "bpf_shtab",
         BPF_MAP_TYPE_CPUMAP => "bpf_cpu_map",
         BPF_MAP_TYPE_XSKMAP => "xsk_map",
+        BPF_MAP_TYPE_CGROUP_STORAGE | BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE => {
+            "bpf_cgroup_storage_map"
+        }
         BPF_MAP_TYPE_REUSEPORT_SOCKARRAY => "reuseport_array",
         BPF_MAP_TYPE_QUEUE | BPF_MAP_TYPE_STACK => "bpf_queue_stack",
         BPF_MAP_TYPE_SK_STORAGE
