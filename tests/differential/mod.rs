@@ -21,7 +21,7 @@ pub enum Verdict {
     Accepted,
     /// It may not: why, in a line.
     Rejected(String),
-    /// The judge does not know enough to tell (what Skep does not support yet).
+    /// The judge cannot tell: what Skep does not support yet, or a bug that the kernel's verifier finds in itself.
     Abstained(String),
 }
 
@@ -54,7 +54,7 @@ pub enum Class {
     SameResult,
     /// Both accept; the outcome depends on more than packet and maps.
     BothAccept,
-    /// Skep does not know enough to judge.
+    /// One of them cannot tell.
     Abstained,
     /// The kernel accepts, Skep rejects.
     FalseReject,
