@@ -406,9 +406,16 @@ fn learn_pointers(
         resolve_null(prog, equal, a.id, NullCheck::IsNull);
         resolve_null(prog, unequal, a.id, NullCheck::NotNull);
     } else if a.is_pointer() && b.is_pointer() && a.may_be_null() != b.may_be_null() {
-        // SOUND: equal to a pointer that is not NULL.
+        // SOUND: equal to a pointer that is not NULL; those to the kernel's objects may be, whatever they are marked.
         let (maybe, other) = if a.may_be_null() { (a, b) } else { (b, a) };
-        if is_not_null(&other) && other.off == 0 && other.num.const_value() == Some(0) {
+        let is_object = |r: &RegState| matches!(r.kind, RegKind::Btf(_));
+        let is_there = is_not_null(&other) || other.kind == RegKind::Socket(SockKind::Xdp);
+        if is_there
+            && !is_object(&other)
+            && !is_object(&maybe)
+            && other.off == 0
+            && other.num.const_value() == Some(0)
+        {
             resolve_null(prog, equal, maybe.id, NullCheck::NotNull);
         }
     }
