@@ -141,6 +141,10 @@ pub(crate) struct Walk<'a> {
     pending: Vec<Pending>,
     /// Global functions that some path calls.
     pub(crate) called: Vec<bool>,
+    /// Those that a callback calls which may sleep, though the program may not.
+    pub(crate) called_sleepable: Vec<bool>,
+    /// Those of them that were walked so.
+    walked_sleepable: Vec<bool>,
     /// Global functions that were walked, or are being walked.
     judged: Vec<bool>,
     /// Functions whose arguments are, as far as is known, what BTF says.
@@ -207,6 +211,8 @@ impl<'a> Walk<'a> {
             kept: Kept::new(len),
             pending: Vec::new(),
             called,
+            called_sleepable: vec![false; subprogs],
+            walked_sleepable: vec![false; subprogs],
             judged: vec![false; subprogs],
             reliable,
             id_gen: 0,
@@ -291,7 +297,12 @@ impl<'a> Walk<'a> {
             let next = (1..self.called.len()).find(|n| {
                 self.called.get(*n) == Some(&true) && self.judged.get(*n) == Some(&false)
             });
-            let Some(n) = next else { return Ok(()) };
+            let Some(n) = next else {
+                if self.run_sleepable()? {
+                    continue;
+                }
+                return Ok(());
+            };
             // In the kernel's order: each pass goes over all functions that were called by then.
             for n in n..self.called.len() {
                 let is_due =
@@ -305,7 +316,7 @@ impl<'a> Walk<'a> {
                 if self.prog.exception_cb.map(usize::from) == Some(n) {
                     self.start_exception_callback()?;
                 } else {
-                    self.start_global(n)?;
+                    self.start_global(n, self.prog.is_sleepable)?;
                 }
                 self.run_paths()?;
                 let name = self.prog.funcs.get(n).map_or("", |f| f.name.as_str());
@@ -316,10 +327,29 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Walks the global functions once more that callbacks call which may sleep; whether there were any.
+    // SOUND: where it may sleep RCU protects nothing by itself; that what it calls may not sleep elsewhere was seen before.
+    fn run_sleepable(&mut self) -> Res<bool> {
+        let Some(n) = self.called_sleepable.iter().position(|called| *called) else {
+            return Ok(false);
+        };
+        if let Some(walked) = self.walked_sleepable.get_mut(n)
+            && !*walked
+        {
+            *walked = true;
+            self.start_global(n, true)?;
+            self.run_paths()?;
+        }
+        if let Some(called) = self.called_sleepable.get_mut(n) {
+            *called = false;
+        }
+        Ok(true)
+    }
+
     /// An extension is judged by its signature, as the function that it replaces is called.
     fn start_main(&mut self) -> Res<()> {
         if self.env.prog_type().prog_type == BPF_PROG_TYPE_EXT && self.env.target().is_some() {
-            return self.start_global(0);
+            return self.start_global(0, self.prog.is_sleepable);
         }
         let is_ctx = |f: &FuncFacts| f.args == Ok(vec![FuncArg::Ctx]);
         if let (Some(f), Some(reliable)) = (self.prog.funcs.first(), self.reliable.first_mut()) {
@@ -337,7 +367,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes to the start of a function, with any arguments that fit its signature.
-    fn start_global(&mut self, n: usize) -> Res<()> {
+    fn start_global(&mut self, n: usize, in_sleepable: bool) -> Res<()> {
         let (Some(func), Some(sub)) = (self.prog.funcs.get(n), self.prog.subprogs.get(n)) else {
             return Err(Stop::Bug("no such function"));
         };
@@ -357,7 +387,7 @@ impl<'a> Walk<'a> {
             is_speculative: false,
             may_goto_depth: 0,
             callback_unroll_depth: 0,
-            in_sleepable: self.prog.is_sleepable,
+            in_sleepable,
         };
         self.parent = None;
         self.history = History::default();

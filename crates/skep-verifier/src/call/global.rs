@@ -5,7 +5,7 @@ use crate::domain::Scalar;
 use crate::env::MemAccess;
 use crate::mem::btf::access::untrusted_memory;
 use crate::mem::{Exact, HelperMem, ZeroSize};
-use crate::object::DynptrUse;
+use crate::object::{DynptrUse, Leaving};
 use crate::pre::{FuncArg, Linkage, Signature, Unclear};
 use crate::reject::ProgReject;
 use crate::state::ptr::DynptrKind;
@@ -66,6 +66,10 @@ impl Walk<'_> {
         if effects.might_sleep && is_atomic {
             return Err(ProgReject::GlobalSleeps {}.into());
         }
+        if effects.might_throw {
+            // DEVIATION: the kernel lets a global function throw away what its callers hold.
+            self.check_nothing_held(Leaving::Throw)?;
+        }
         match matches {
             Ok(()) => {}
             Err(Stop::Reject(why)) => {
@@ -79,6 +83,12 @@ impl Walk<'_> {
         }
         if let Some(called) = self.called.get_mut(n) {
             *called = true;
+        }
+        if self.in_sleepable() && !self.prog.is_sleepable {
+            // DEVIATION: the kernel judges it once, as if RCU protected it here too.
+            if let Some(called) = self.called_sleepable.get_mut(n) {
+                *called = true;
+            }
         }
         self.mark_caller_saved_lost();
         *self.cur.reg_mut(Reg::R0) = RegState::UNKNOWN;

@@ -6,13 +6,13 @@
 use super::args::CallArgs;
 use crate::caps;
 use crate::env::{Callback, HelperLookup, HelperProto, RetType};
-use crate::object::{Leaving, Sleeper};
+use crate::object::{DynptrInfo, Leaving, Sleeper};
 use crate::reject::{HelperReject, RejectKind};
 use crate::state::ptr::DynptrKind;
 use crate::state::{PtrFlags, RegState};
 use crate::walk::{Flow, Res, Stop, Walk};
 use skep_abi::insn::Reg;
-use skep_abi::uapi::BPF_FUNC_dynptr_write;
+use skep_abi::uapi::{BPF_FUNC_dynptr_write, BPF_PROG_TYPE_EXT};
 
 impl<'a> Walk<'a> {
     pub(crate) fn exec_helper(&mut self, id: i32) -> Res<Flow> {
@@ -43,7 +43,7 @@ impl<'a> Walk<'a> {
             let map = args.map.map(|m| (m, args.map_uid));
             self.schedule_callback(proto.callback, callback, map)?;
         }
-        let changes_packet = proto.changes_pkt_data || is_packet_write(proto, &args);
+        let changes_packet = proto.changes_pkt_data || self.is_packet_helper(proto, &args);
         self.mark_caller_saved_lost();
         self.mark_returned(proto, &args)?;
         if let Some(map) = args.map {
@@ -105,13 +105,28 @@ impl<'a> Walk<'a> {
         let is_packet = |r: &RegState| r.kind.is_packet_any() || r.flags.has(PtrFlags::PKT_SLICE);
         self.cur.update_regs(is_packet, |r| *r = lost);
     }
-}
 
-/// Whether it writes through a dynptr and so may move the packet.
-fn is_packet_write(proto: &HelperProto, args: &CallArgs) -> bool {
-    let of = args.dynptr.filter(|_| proto.id.cast_unsigned() == BPF_FUNC_dynptr_write);
-    of.is_some_and(|of| match of.kind {
-        DynptrKind::Skb | DynptrKind::SkbMeta => true,
-        DynptrKind::Local | DynptrKind::Ringbuf | DynptrKind::Xdp => false,
-    })
+    /// Whether a helper writes through a dynptr and so may move the packet.
+    fn is_packet_helper(&self, proto: &HelperProto, args: &CallArgs) -> bool {
+        let is_write = proto.id.cast_unsigned() == BPF_FUNC_dynptr_write;
+        is_write && args.dynptr.is_some_and(|of| self.is_packet_write(of))
+    }
+
+    /// Whether a write through a dynptr may move the packet.
+    pub(super) fn is_packet_write(&self, of: DynptrInfo) -> bool {
+        match of.kind {
+            DynptrKind::Skb | DynptrKind::SkbMeta => true,
+            DynptrKind::Local => self.is_unknown_dynptr(of),
+            DynptrKind::Ringbuf | DynptrKind::Xdp => false,
+        }
+    }
+
+    /// Whether a dynptr that looks local may lead into a packet: a global function takes any.
+    // DEVIATION: the kernel takes all that a global function is given, and clones of them, for local ones.
+    pub(super) fn is_unknown_dynptr(&self, of: DynptrInfo) -> bool {
+        let is_main = self.cur.frames.first().is_none_or(|f| f.subprog == 0);
+        let is_extension = self.env.prog_type().prog_type == BPF_PROG_TYPE_EXT;
+        of.kind == DynptrKind::Local
+            && (is_extension || (!is_main && self.prog.kfuncs.makes_packet_dynptrs()))
+    }
 }

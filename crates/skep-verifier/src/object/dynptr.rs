@@ -69,6 +69,9 @@ impl Walk<'_> {
         let r = u8::try_from(n + 1).ok().and_then(Reg::new).ok_or(Stop::Bug("no such argument"))?;
         if !is_uninit {
             call.dynptr = Some(self.check_dynptr(r, DynptrUse::Read)?);
+            if n == 0 {
+                call.target = call.dynptr;
+            }
             return Ok(());
         }
         let (kind, parent) = match k.special {

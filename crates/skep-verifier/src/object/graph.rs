@@ -86,8 +86,10 @@ impl Walk<'_> {
             }
             NodeUse::Member => {
                 let func = || func.to_owned();
-                // SOUND: the kernel takes NULL for a node if the node is at the start of its object.
-                if reg.may_be_null() || (!is_non_owning(&reg) && reg.ref_id == 0) {
+                // SOUND: the kernel takes NULL for a node if the node is at the start of its object, and one that
+                // an RCU read section no longer keeps.
+                let is_gone = reg.may_be_null() || reg.flags.has(PtrFlags::UNTRUSTED);
+                if is_gone || (!is_non_owning(&reg) && reg.ref_id == 0) {
                     return Err(FieldReject::NodeUnowned { func: func() }.into());
                 }
                 if self.is_in_locked_callback() {
@@ -121,7 +123,8 @@ impl Walk<'_> {
         let reg = self.cur.reg(r);
         let arg = usize::from(r.num()).saturating_sub(1);
         let RegKind::Btf(ty) = reg.kind else { return Err(FieldReject::NotRef { arg }.into()) };
-        if !reg.flags.has(PtrFlags::ALLOC) {
+        // SOUND: what an RCU read section no longer keeps has no count that could be raised.
+        if !reg.flags.has(PtrFlags::ALLOC) || reg.flags.has(PtrFlags::UNTRUSTED) {
             return Err(FieldReject::NotRef { arg }.into());
         }
         let fields = self.prog.records.of_reg(&self.prog.maps, reg);

@@ -119,6 +119,10 @@ impl Walk<'_> {
     pub(crate) fn mark_unlocked(&mut self, lock: HeldItem) {
         self.held_mut().remove(|i| i.kind == lock.kind && i.id == lock.id && i.owner == lock.owner);
         self.mark_non_owning_lost();
+        if !self.in_rcu() {
+            // DEVIATION: the kernel goes on trusting what was loaded while the lock was held.
+            self.mark_rcu_pointers_untrusted();
+        }
     }
 
     /// Pointers that are good only while the lock is held are lost (`invalidate_non_owning_refs`).

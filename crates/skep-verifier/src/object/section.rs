@@ -125,7 +125,7 @@ impl Walk<'_> {
 
     // SOUND: behind the section what RCU protects may be gone at any time: it may be read with faults caught, no more.
     // Whether it was NULL says nothing of that.
-    fn mark_rcu_pointers_untrusted(&mut self) {
+    pub(super) fn mark_rcu_pointers_untrusted(&mut self) {
         let untrusted = |flags: PtrFlags| {
             flags.without(PtrFlags::RCU).without(PtrFlags::MAYBE_NULL).with(PtrFlags::UNTRUSTED)
         };

@@ -1,8 +1,10 @@
-//! What calling a function may do, over all that it calls: change the packet, sleep (`merge_callee_effects`).
+//! What calling a function may do, over all that it calls: change the packet, sleep, throw (`merge_callee_effects`).
 
-use super::{KfuncTable, Subprog, named_function};
+use super::{Kfunc, KfuncTable, Subprog, named_function};
+use crate::call::Special;
 use crate::env::{Env, HelperLookup, KfuncFlags};
 use skep_abi::insn::{CallTarget, Insn};
+use skep_abi::uapi::BPF_FUNC_dynptr_write;
 
 /// What a function may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -11,6 +13,8 @@ pub(crate) struct Effects {
     pub(crate) changes_packet: bool,
     /// It may sleep.
     pub(crate) might_sleep: bool,
+    /// It may end the program by an exception, whatever its caller holds.
+    pub(crate) might_throw: bool,
 }
 
 /// Effects of all functions, in their order.
@@ -21,6 +25,7 @@ pub(super) fn all(
     kfuncs: &KfuncTable,
     env: &dyn Env,
 ) -> Vec<Effects> {
+    let writes_packet = kfuncs.makes_skb_dynptrs();
     let mut effects = vec![Effects::default(); subprogs.len()];
     let mut calls: Vec<(u16, u16)> = Vec::new();
     for ((idx, insn), caller) in (0u32..).zip(insns).zip(subprog_of) {
@@ -32,7 +37,10 @@ pub(super) fn all(
         let one = match insn {
             Insn::Call(CallTarget::Helper(id)) => match env.helper(*id) {
                 HelperLookup::Known(p) => {
-                    Effects { changes_packet: p.changes_pkt_data, might_sleep: p.might_sleep }
+                    // DEVIATION: the kernel forgets what a global function writes through a dynptr.
+                    let is_write = p.id.cast_unsigned() == BPF_FUNC_dynptr_write && writes_packet;
+                    let changes_packet = p.changes_pkt_data || is_write;
+                    Effects { changes_packet, might_sleep: p.might_sleep, might_throw: false }
                 }
                 HelperLookup::NotAllowed(_)
                 | HelperLookup::NotHere(_)
@@ -40,8 +48,8 @@ pub(super) fn all(
                 | HelperLookup::Unknown => continue,
             },
             Insn::Call(CallTarget::Kfunc { .. }) => {
-                let sleeps = kfuncs.of_insn(insn).is_some_and(|k| k.has(KfuncFlags::SLEEPABLE));
-                Effects { changes_packet: false, might_sleep: sleeps }
+                let Some(k) = kfuncs.of_insn(insn) else { continue };
+                of_kfunc(&k, writes_packet)
             }
             _ => continue,
         };
@@ -69,9 +77,18 @@ pub(super) fn all(
     effects
 }
 
+fn of_kfunc(k: &Kfunc, writes_packet: bool) -> Effects {
+    Effects {
+        changes_packet: k.special == Special::XdpPullData || (writes_packet && k.writes_dynptr()),
+        might_sleep: k.has(KfuncFlags::SLEEPABLE),
+        might_throw: k.special == Special::Throw,
+    }
+}
+
 impl Effects {
     fn add(&mut self, other: Effects) {
         self.changes_packet |= other.changes_packet;
         self.might_sleep |= other.might_sleep;
+        self.might_throw |= other.might_throw;
     }
 }

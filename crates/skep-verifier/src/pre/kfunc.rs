@@ -64,6 +64,12 @@ impl Kfunc {
     pub(crate) fn has(&self, flags: KfuncFlags) -> bool {
         self.flags.is_some_and(|f| f.has(flags))
     }
+
+    /// Whether it writes through the dynptr that is its first argument.
+    pub(crate) fn writes_dynptr(&self) -> bool {
+        let name = self.name.as_str();
+        matches!(name, "bpf_dynptr_copy" | "bpf_dynptr_memset") || name.ends_with("_dynptr")
+    }
 }
 
 /// The kernel functions that a program calls.
@@ -81,6 +87,17 @@ impl KfuncTable {
     pub(crate) fn get(&self, btf_id: i32, btf_fd_idx: i16) -> Option<Rc<Kfunc>> {
         let at = self.index.binary_search_by_key(&(btf_id, btf_fd_idx), |(k, _)| *k).ok()?;
         self.entries.get(self.index.get(at)?.1).cloned()
+    }
+
+    /// Whether some dynptr of the program may lead into a socket buffer, which writes may move.
+    pub(crate) fn makes_skb_dynptrs(&self) -> bool {
+        let makes = |s| matches!(s, Special::DynptrFromSkb | Special::DynptrFromSkbMeta);
+        self.entries.iter().any(|k| makes(k.special))
+    }
+
+    /// Whether some dynptr of the program may lead into a packet.
+    pub(crate) fn makes_packet_dynptrs(&self) -> bool {
+        self.makes_skb_dynptrs() || self.entries.iter().any(|k| k.special == Special::DynptrFromXdp)
     }
 
     /// The function that an instruction calls.

@@ -52,6 +52,8 @@ pub(crate) struct KfuncCall {
     pub(crate) callback: Option<u16>,
     /// The dynptr that was given.
     pub(crate) dynptr: Option<DynptrInfo>,
+    /// The dynptr that was given first.
+    pub(crate) target: Option<DynptrInfo>,
     /// The iterator that was given.
     pub(crate) iter: Option<IterPlace>,
     /// Type of the allocated object that was given.
@@ -87,7 +89,8 @@ impl Walk<'_> {
         self.mark_caller_saved_lost();
         let ret = self.kfunc_result(&k, &call)?;
         *self.cur.reg_mut(Reg::R0) = ret;
-        if k.special == Special::XdpPullData {
+        let is_moved = k.writes_dynptr() && call.target.is_some_and(|of| self.is_packet_write(of));
+        if k.special == Special::XdpPullData || is_moved {
             self.mark_packet_pointers_lost();
         }
         if k.has(KfuncFlags::ITER_NEXT) {

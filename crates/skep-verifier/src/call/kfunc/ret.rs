@@ -184,7 +184,8 @@ impl Walk<'_> {
         let size = size as u32;
         let is_packet = match of.kind {
             DynptrKind::Skb | DynptrKind::Xdp | DynptrKind::SkbMeta => true,
-            DynptrKind::Local | DynptrKind::Ringbuf => false,
+            DynptrKind::Local => self.is_unknown_dynptr(of),
+            DynptrKind::Ringbuf => false,
         };
         let mut flags = if is_packet { PtrFlags::PKT_SLICE } else { PtrFlags::NONE };
         if k.special == Special::DynptrSlice {
