@@ -4,10 +4,11 @@ use super::compat::check_offset;
 use crate::domain::Scalar;
 use crate::env::MemAccess;
 use crate::mem::btf::access::untrusted_memory;
+use crate::mem::btf::trust::{is_rcu, is_trusted};
 use crate::mem::{Exact, HelperMem, ZeroSize};
 use crate::object::{DynptrUse, Leaving};
 use crate::pre::{FuncArg, Linkage, Signature, Unclear};
-use crate::reject::ProgReject;
+use crate::reject::{ProgReject, RejectKind};
 use crate::state::ptr::DynptrKind;
 use crate::state::{Frame, PtrFlags, RegKind, RegState};
 use crate::walk::{Flow, Res, Stop, Walk};
@@ -190,6 +191,12 @@ impl Walk<'_> {
             return self.mark_precise(r);
         }
         self.check_global_object_type(r, ty, is_nullable)?;
+        let known = RegState { flags: reg.flags.without(PtrFlags::MAYBE_NULL), ..*reg };
+        if !is_trusted(&known) && !is_rcu(&known) {
+            // DEVIATION: the kernel takes a pointer of the old sort, which may be NULL or gone, for one to be trusted.
+            let (ty, expected) = (reg.type_text(), "trusted_ptr_, rcu_ptr_".into());
+            return Err(RejectKind::ArgType { reg: r.num(), ty, expected }.into());
+        }
         check_offset(reg, r)
     }
 

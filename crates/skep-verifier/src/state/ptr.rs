@@ -122,8 +122,6 @@ pub struct TypeText {
     pub(crate) flags: PtrFlags,
 }
 
-impl TypeText {}
-
 impl fmt::Display for TypeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let prefixes = [
