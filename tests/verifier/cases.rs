@@ -295,7 +295,7 @@ fn judge_by_kernel(case: &Case, maps: &[KernelMap]) -> Result<(), String> {
 
 /// Whether the file's cases name functions of a kernel that is not there.
 fn lacks_kernel(file: &str) -> bool {
-    matches!(file, "kfunc" | "held") && kernel_btf().is_none()
+    matches!(file, "kfunc" | "held" | "endless") && kernel_btf().is_none()
 }
 
 fn run_file(file: &str, text: &str, has_kernel: bool) {
@@ -330,4 +330,4 @@ macro_rules! topics {
     )*};
 }
 
-topics! { atomic basic bounded call cycle held jump kfunc known legacy live map packet prune stack unpriv }
+topics! { atomic basic bounded call cycle endless held jump kfunc known legacy live map packet prune stack unpriv }

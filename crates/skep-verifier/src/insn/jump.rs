@@ -37,6 +37,8 @@ impl Walk<'_> {
         // unknown so that it converges.
         let mut stays = self.cur.clone();
         stays.may_goto_depth = stays.may_goto_depth.saturating_add(1);
+        let frame = stays.cur_mut();
+        frame.may_goto_depth = frame.may_goto_depth.saturating_add(1);
         self.widen_to_previous(self.idx, self.parent, &mut stays);
         self.push_path(self.idx + 1, stays)?;
         self.jump_target(off.into())

@@ -290,6 +290,7 @@ impl Walk<'_> {
         self.log_state.note_slots(slot_idx, slot_idx);
         let old = *self.frame_ref(frame)?.stack.get(slot_idx).unwrap_or(&StackSlot::INVALID);
         let spilled_ptr = old.spill().is_some_and(|r| r.is_pointer());
+        self.note_stale_load(value, (frame, slot_idx), &old, byte..byte + n);
         if size == Size::DW {
             self.note_slot_written(frame, slot_idx);
         }
@@ -297,7 +298,6 @@ impl Walk<'_> {
         if !self.rights.allow_ptr_leaks && spilled_ptr && size != Size::DW {
             return Err(RejectKind::CorruptSpill {}.into());
         }
-        self.note_stale_load(value, &old, byte, n);
         self.check_dynptr_overwrite(frame, slot_idx)?;
         self.mark_dynptr_overwritten(frame, slot_idx);
         let mut stored = match value {
@@ -374,16 +374,27 @@ impl Walk<'_> {
     /// A load that passes this store in the processor would see what was there before (`nospec_result`).
     // SOUND: an older pointer read as a number, or an older number as a pointer, must not be used; a barrier behind the
     // store makes it visible first.
-    fn note_stale_load(&mut self, value: Value, old: &StackSlot, byte: usize, n: usize) {
+    fn note_stale_load(
+        &mut self,
+        value: Value,
+        (frame, slot): (u8, usize),
+        old: &StackSlot,
+        bytes: core::ops::Range<usize>,
+    ) {
         if self.rights.bypass_spec_v4 {
             return;
+        }
+        // SOUND: whether a barrier is needed depends on what was there, so no path may be left out that had other things
+        // there.
+        if bytes.len() == 8 {
+            self.note_slots_read(frame, slot, slot);
         }
         let spills_pointer = match value {
             Value::Reg(r) => self.cur.reg(r).is_pointer(),
             Value::Imm(_) | Value::Unknown => false,
         };
         let is_plain = |b: &ByteKind| matches!(b, ByteKind::Misc | ByteKind::Zero);
-        let reuses = old.bytes.iter().skip(byte).take(n).any(|b| !is_plain(b));
+        let reuses = old.bytes.get(bytes).is_none_or(|b| b.iter().any(|b| !is_plain(b)));
         if (spills_pointer || reuses)
             && let Some(f) = self.facts.get_mut(self.idx as usize)
         {

@@ -8,12 +8,39 @@
 
 use super::precision::PathEnd;
 use super::{Kept, Resume, SlotMasks, StateId};
-use crate::state::VerifierState;
+use crate::state::stack::IterState;
+use crate::state::{SlotObject, StackSlot, VerifierState};
 
 /// States of guesses that are remembered at the most: more, and states are compared in everything instead.
 const MAX_GUESSES: usize = 2048;
 /// Times that guesses of one cycle may turn out wrong before no more are made.
 const MAX_ROUNDS: u32 = 16;
+
+/// Whether something bounded moved on between two states of one path: one call that calls back, one activation's budget
+/// of `may_goto`, or one iterator.
+// SOUND: a call, an activation and an iterator that are made anew have all of their bound before them again, so that a
+// loop that makes one in each round may never end. Those that both states have are the same: a call is counted
+// from zero when it is begun, and an iterator has a reference of its own.
+pub(super) fn comes_nearer(old: &VerifierState, cur: &VerifierState) -> bool {
+    old.frames.iter().zip(&cur.frames).any(|(o, c)| {
+        c.callback_depth > o.callback_depth
+            || c.may_goto_depth > o.may_goto_depth
+            || o.stack.iter().zip(&c.stack).any(|(o, c)| is_further(o, c))
+    })
+}
+
+/// Whether a slot has the same iterator in both, further on in the second.
+fn is_further(old: &StackSlot, cur: &StackSlot) -> bool {
+    let depth = |s: &StackSlot| match s.object {
+        SlotObject::Iter { is_first: true, state: IterState::Active, depth, .. } => Some(depth),
+        SlotObject::Iter { .. }
+        | SlotObject::None
+        | SlotObject::Dynptr { .. }
+        | SlotObject::Irq { .. } => None,
+    };
+    let depths = depth(old).zip(depth(cur));
+    old.reg.ref_id == cur.reg.ref_id && depths.is_some_and(|(old, cur)| cur > old)
+}
 
 /// A path that ended at a state of an unfinished cycle.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::equiv::{Compare, Exactness};
 use super::live::propagate_reads;
-use super::loops::{Guess, Return};
+use super::loops::{Guess, Return, comes_nearer};
 use super::precision::{PathEnd, propagate};
 use super::{Kept, SlotMasks, StateId, Visit};
 use crate::domain::Scalar;
@@ -110,10 +110,12 @@ impl Walk<'_> {
                     && same_unroll
                     && !depths_differ(&k.state, &self.cur);
                 // SOUND: an unfinished state may cover only where the loop is left by a bound of its own
-                // (the budget of may_goto, the count of a helper); see `loops`.
-                let bounded = (marks.has(Marks::MAY_GOTO) && may_goto_moved)
+                // (the budget of may_goto, the count of a helper), and that bound came nearer; see `loops`.
+                // DEVIATION: the kernel lets bounds that begin anew in each round end a loop too.
+                let is_bound = (marks.has(Marks::MAY_GOTO) && may_goto_moved)
                     || marks.has(Marks::CALLS_CALLBACK)
                     || (marks.has(Marks::ITER_NEXT) && self.is_iter_active());
+                let bounded = is_bound && comes_nearer(&k.state, &self.cur);
                 if bounded && self.covers(id, Exactness::Within) {
                     return Ok(Found::Covered { by: id, how: How::ClosesLoop });
                 }

@@ -28,6 +28,8 @@ pub(crate) struct Frame {
     pub(crate) callback: Option<CallbackFrame>,
     /// How often this frame's current helper call has called back.
     pub(crate) callback_depth: u32,
+    /// How many `may_goto` this activation has passed without jumping.
+    pub(crate) may_goto_depth: u32,
     /// Of a callback that is called later, after the program: which entry into one it is; 0 for none.
     pub(crate) async_entry: u32,
 }
@@ -44,6 +46,7 @@ impl Frame {
             subprog,
             callback: None,
             callback_depth: 0,
+            may_goto_depth: 0,
             async_entry: 0,
         }
     }
