@@ -1,8 +1,8 @@
 //! [`Diagnosis`]: what a person must know of a refusal beside the reason, as facts: what the registers in question held,
 //! where that came from, and what would make the program safe.
 //!
-//! - [`trace`]: where a register's content came from, found by going back along the path;
-//! - [`advice`]: what would help.
+//! - `trace`: where a register's content came from, found by going back along the path;
+//! - `advice`: what would help.
 //!
 //! How it reads is up to whoever shows it.
 
