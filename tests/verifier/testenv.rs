@@ -185,7 +185,6 @@ impl Type {
             packet: PacketAccess::None,
             legacy_loads: true,
             ret_range: None,
-            unprivileged: true,
             sleepable: false,
         };
         match self {
@@ -195,7 +194,6 @@ impl Type {
                 name: "sched_cls",
                 ctx: layout("__sk_buff", 192, TC_FIELDS),
                 packet: PacketAccess::ReadWrite,
-                unprivileged: false,
                 ..base
             },
             Type::Xdp => ProgTypeProps {
@@ -204,7 +202,6 @@ impl Type {
                 ctx: layout("xdp_md", 24, XDP_FIELDS),
                 packet: PacketAccess::ReadWrite,
                 legacy_loads: false,
-                unprivileged: false,
                 ..base
             },
             Type::Syscall => ProgTypeProps {
@@ -212,7 +209,6 @@ impl Type {
                 name: "syscall",
                 ctx: CtxLayout { name: "void", size: 0, fields: &[], raw_memory: Some(65535) },
                 legacy_loads: false,
-                unprivileged: false,
                 sleepable: true,
                 ..base
             },

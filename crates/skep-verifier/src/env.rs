@@ -251,8 +251,6 @@ pub struct ProgTypeProps {
     pub legacy_loads: bool,
     /// Inclusive range that the return value must lie in, where the kernel demands one.
     pub ret_range: Option<(i64, i64)>,
-    /// Whether an unprivileged user may load it.
-    pub unprivileged: bool,
     /// Whether the program may sleep (always, for syscall programs).
     pub sleepable: bool,
 }

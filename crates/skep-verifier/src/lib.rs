@@ -22,6 +22,7 @@ mod state;
 mod walk;
 
 pub use log::{Log, LogLevel};
+pub use pre::attach::is_sleepable_hook;
 pub use prog::{
     KernelObjects, LineInfo, LoadRequest, Premises, SubprogInfo, VerifiedProg, VerifyStats,
 };

@@ -23,8 +23,7 @@ pub(super) static CGROUP_SKB: ProgType = ProgType {
             skb_fields::layout(skb_fields::CGROUP_SKB),
             NOTE,
         )
-        .returns(BOOL)
-        .unprivileged(),
+        .returns(BOOL),
         PacketAccess::Read,
     )
 };

@@ -177,12 +177,6 @@ impl ProgType {
         let props = ProgTypeProps { ret_range: Some(ret_range), ..self.props };
         ProgType { props, ..self }
     }
-
-    /// The same for everyone.
-    const fn unprivileged(self) -> ProgType {
-        let props = ProgTypeProps { unprivileged: true, ..self.props };
-        ProgType { props, ..self }
-    }
 }
 
 /// A context of fields.
@@ -208,7 +202,6 @@ const fn judged(
             packet: PacketAccess::None,
             legacy_loads: false,
             ret_range: None,
-            unprivileged: false,
             sleepable: false,
         },
         attach: AttachRule::Any,

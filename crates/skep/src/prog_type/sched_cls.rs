@@ -19,7 +19,6 @@ const PROPS: ProgTypeProps = ProgTypeProps {
     packet: PacketAccess::ReadWrite,
     legacy_loads: true,
     ret_range: None,
-    unprivileged: false,
     sleepable: false,
 };
 

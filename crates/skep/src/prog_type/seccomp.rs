@@ -20,7 +20,6 @@ pub static SECCOMP: ProgType = ProgType {
         packet: PacketAccess::None,
         legacy_loads: false,
         ret_range: None,
-        unprivileged: true,
         sleepable: false,
     },
     attach: AttachRule::Any,

@@ -20,7 +20,6 @@ pub static SOCKET_FILTER: ProgType = ProgType {
         packet: PacketAccess::None,
         legacy_loads: true,
         ret_range: None,
-        unprivileged: true,
         sleepable: false,
     },
     attach: AttachRule::Any,

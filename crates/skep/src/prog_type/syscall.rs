@@ -16,7 +16,6 @@ pub(super) static SYSCALL: ProgType = ProgType {
         packet: PacketAccess::None,
         legacy_loads: false,
         ret_range: None,
-        unprivileged: false,
         sleepable: true,
     },
     attach: AttachRule::None,

@@ -33,7 +33,6 @@ pub(super) static XDP: ProgType = ProgType {
         packet: PacketAccess::ReadWrite,
         legacy_loads: false,
         ret_range: None,
-        unprivileged: false,
         sleepable: false,
     },
     attach: AttachRule::Any,

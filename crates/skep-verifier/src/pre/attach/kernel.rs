@@ -192,7 +192,7 @@ fn function(at: &Request<'_>, named: &Named<'_>) -> Result<Attach, RejectKind> {
 fn hook(at: &Request<'_>, named: &Named<'_>) -> Result<Attach, RejectKind> {
     let proto = named.callable_proto()?;
     let (name, id) = (named.name, named.ty.id().0);
-    if at.sleeps() && !lists::SLEEPABLE_HOOKS.contains(&name) {
+    if at.sleeps() && !lists::is_sleepable_hook(name) {
         return Err(ProgReject::NotSleepable { name: name.to_owned() }.into());
     }
     if !at.is_gpl() {

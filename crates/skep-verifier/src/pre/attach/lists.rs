@@ -178,8 +178,13 @@ pub(super) const DISABLED_HOOKS: &[&str] = &[
     "bpf_lsm_xfrm_decode_session",
 ];
 
+/// Whether a security hook, with its `bpf_lsm_`, is called where a program may sleep (`bpf_lsm_is_sleepable_hook`).
+pub fn is_sleepable_hook(name: &str) -> bool {
+    SLEEPABLE_HOOKS.contains(&name)
+}
+
 /// Hooks that are called where a program may sleep (`sleepable_lsm_hooks`).
-pub(super) const SLEEPABLE_HOOKS: &[&str] = &[
+const SLEEPABLE_HOOKS: &[&str] = &[
     "bpf_lsm_bpf",
     "bpf_lsm_bpf_map",
     "bpf_lsm_bpf_map_create",

@@ -14,6 +14,8 @@ mod lists;
 mod ops;
 mod target;
 
+pub use lists::is_sleepable_hook;
+
 use crate::env::Env;
 use crate::mem::BtfWrites;
 use crate::prog::LoadRequest;
